@@ -1,0 +1,88 @@
+//! What one turn writes.
+
+use bytes::Bytes;
+
+use crate::id::{Epoch, Object, Timestamp, Version};
+
+/// Which of an object's rows a key belongs to. The number is part of the key on disk: never
+/// renumber, never reuse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Section {
+    /// The encoded value of the actor itself; one row, empty key.
+    State = 0x01,
+    /// The object's alarms, by name. Loaded together with the state when it is opened.
+    Alarm = 0x02,
+    /// The object's key-value storage.
+    Data = 0x10,
+    // 0x20 idempotency keys, 0x21 outgoing sends, 0x22 incoming sequence numbers,
+    // 0x30 durable session frames: reserved for what DESIGN.md names and later releases store.
+}
+
+/// One change to one row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    /// Sets the row.
+    Put {
+        /// Where.
+        section: Section,
+        /// Key inside the section, at most [`KEY_SIZE_MAX_BYTES`].
+        key: Bytes,
+        /// The row's new value.
+        value: Bytes,
+    },
+    /// Removes the row; removing an absent row is fine.
+    Delete {
+        /// Where.
+        section: Section,
+        /// Key inside the section.
+        key: Bytes,
+    },
+    /// Enters an alarm into the store's index by time ([`Store::alarms`](crate::Store::alarms)).
+    ScheduleAlarm {
+        /// When it is due.
+        due: Timestamp,
+        /// Its name, unique in the object.
+        name: Bytes,
+    },
+    /// Removes an alarm from the index by time.
+    UnscheduleAlarm {
+        /// When it was due, exactly as scheduled.
+        due: Timestamp,
+        /// Its name.
+        name: Bytes,
+    },
+}
+
+/// Longest key inside a section, bytes.
+pub const KEY_SIZE_MAX_BYTES: usize = 2_048;
+
+/// The writes of one turn, in order; a later write of the same row wins. Applied whole or not at all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WriteBatch {
+    /// The writes.
+    pub writes: Vec<Write>,
+}
+
+impl WriteBatch {
+    /// Whether there is nothing to commit.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+}
+
+/// A batch with all that the store must know to commit it.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// Whose rows.
+    pub object: Object,
+    /// The object's name when it has one; stored with the first commit, for listings.
+    pub name: Option<std::sync::Arc<str>>,
+    /// The epoch [`Store::open`](crate::Store::open) gave to this activation.
+    pub epoch: Epoch,
+    /// The version this commit makes: exactly one more than the activation's last one.
+    pub version: Version,
+    /// The writes.
+    pub batch: WriteBatch,
+}
