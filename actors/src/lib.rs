@@ -1,1 +1,56 @@
-//! x
+//! The actor runtime of Abide: no HTTP, no sockets, no engine names.
+//!
+//! In reading order: [`Actor`] is what a user writes, [`Kind`] what the runtime drives; a
+//! [`Message`] becomes a turn with a [`TurnContext`]; [`Runtime`] is what a server talks to.
+
+mod activation;
+mod actor;
+mod alarm;
+mod body;
+mod call;
+mod catalog;
+mod clock;
+mod connect;
+mod context;
+mod departure;
+mod gate;
+mod handle;
+mod keys;
+mod kind;
+mod mailbox;
+mod message;
+mod payload;
+mod registry;
+mod rng;
+mod runtime;
+mod session;
+mod stage;
+mod tasks;
+mod turn;
+mod waits;
+
+pub use abide_macros::actor;
+#[doc(hidden)]
+pub use actor::generated as __private;
+pub use actor::{Actor, ActorKind, State};
+pub use body::{Body, BodyError};
+pub use call::{
+    Access, ActorError, Call, CallChain, CallError, Deadline, Origin, Reply,
+};
+pub use clock::Clock;
+pub use connect::ConnectError;
+pub use context::{Context, Storage, StorageMut, When};
+pub use handle::{Callee, Caller};
+pub use keys::Keys;
+pub use kind::{Callbacks, Description, Incarnation, Kind, MethodDescription};
+pub use message::{Alarm, Answer, Message, Refusal};
+pub use payload::{Encoding, InvalidPayload, Payload};
+pub use registry::{Limits, RegisterError};
+pub use rng::Rng;
+pub use runtime::{Builder, NamespaceInfo, Runtime, Stats, Target};
+pub use session::{
+    ATTACHMENT_SIZE_MAX_BYTES, CLOSE_REASON_SIZE_MAX_BYTES, Close, ConnectRequest, Connection,
+    Frame, Incoming, Outgoing, Session, SessionId, TAG_SIZE_MAX_CHARS, TAGS_MAX, Text,
+};
+pub use tasks::{TaskKind, Tasks};
+pub use turn::{ListOptions, TurnContext};

@@ -33,14 +33,21 @@ impl Namespace {
         let well_formed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
         let valid = name.len() <= NAMESPACE_SIZE_MAX_BYTES
             && name.bytes().next().is_some_and(well_formed)
-            && name.bytes().all(|b| well_formed(b) || b == b'_' || b == b'-');
+            && name
+                .bytes()
+                .all(|b| well_formed(b) || b == b'_' || b == b'-');
         if !valid {
-            return Err(InvalidNamespace { name: name.chars().take(80).collect() });
+            return Err(InvalidNamespace {
+                name: name.chars().take(80).collect(),
+            });
         }
         // BLAKE3's own key derivation (its paper, section 2.1): the context separates this use
         // of the namespace's name from any other that may come.
         let key = blake3::derive_key("abide 2026 object id of namespace v1", name.as_bytes());
-        Ok(Self(Arc::new(Inner { name: name.into(), key })))
+        Ok(Self(Arc::new(Inner {
+            name: name.into(),
+            key,
+        })))
     }
 
     /// The name as it stands in URLs, logs and keys.
@@ -90,7 +97,9 @@ impl fmt::Display for Namespace {
 
 /// The text is no namespace.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{name}' is no namespace: 1 to 64 of a-z, 0-9, '_' and '-', starting with a letter or digit")]
+#[error(
+    "'{name}' is no namespace: 1 to 64 of a-z, 0-9, '_' and '-', starting with a letter or digit"
+)]
 pub struct InvalidNamespace {
     /// The offending text, at most 80 characters of it.
     pub name: String,
@@ -128,7 +137,11 @@ impl ObjectId {
     /// [`InvalidObjectId`] when the text is not 64 hex digits or the MAC does not match. No effect.
     pub fn parse(namespace: &Namespace, text: &str) -> Result<Self, InvalidObjectId> {
         let id: Self = text.parse()?;
-        if id.belongs_to(namespace) { Ok(id) } else { Err(InvalidObjectId::Foreign) }
+        if id.belongs_to(namespace) {
+            Ok(id)
+        } else {
+            Err(InvalidObjectId::Foreign)
+        }
     }
 
     /// Whether the MAC is that of `namespace`.
@@ -168,12 +181,18 @@ impl FromStr for ObjectId {
 
     /// Reads 64 hex digits of either case, without checking the MAC.
     fn from_str(text: &str) -> Result<Self, InvalidObjectId> {
-        let malformed = || InvalidObjectId::Malformed { size_chars: text.chars().count() };
+        let malformed = || InvalidObjectId::Malformed {
+            size_chars: text.chars().count(),
+        };
         let digits = text.as_bytes();
         if digits.len() != 64 {
             return Err(malformed());
         }
-        let nibble = |digit: u8| (digit as char).to_digit(16).and_then(|n| u8::try_from(n).ok());
+        let nibble = |digit: u8| {
+            (digit as char)
+                .to_digit(16)
+                .and_then(|n| u8::try_from(n).ok())
+        };
         let mut bytes = [0; 32];
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
             let (high, low) = (nibble(pair[0]), nibble(pair[1]));
@@ -225,7 +244,9 @@ impl fmt::Display for Object {
 }
 
 /// Number of an activation, growing with each: the fencing token sent with every commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
 pub struct Epoch(pub u64);
 
 impl fmt::Display for Epoch {
@@ -235,7 +256,9 @@ impl fmt::Display for Epoch {
 }
 
 /// How many commits an object has had. 0: never written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
 pub struct Version(pub u64);
 
 impl Version {
@@ -253,5 +276,19 @@ impl fmt::Display for Version {
 }
 
 /// Milliseconds since the Unix epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
 pub struct Timestamp(pub u64);
+
+impl std::ops::Add<std::time::Duration> for Timestamp {
+    type Output = Self;
+
+    /// Later by `wait`, rounded down to milliseconds; stays at the end of time.
+    fn add(self, wait: std::time::Duration) -> Self {
+        Self(
+            self.0
+                .saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+        )
+    }
+}

@@ -1,14 +1,33 @@
 //! Transactional persistence for durable objects. Knows objects, batches and epochs, not actors.
 
 mod batch;
+pub mod codec;
+mod commit;
+#[cfg(feature = "test-util")]
+pub mod conformance;
+mod engine;
+mod folder;
 mod id;
+mod key;
+mod limits;
+mod log;
+mod memory_store;
 mod store;
 
 pub use batch::{Commit, KEY_SIZE_MAX_BYTES, Section, Write, WriteBatch};
+pub use commit::{EngineKind, LogStore, OpenReport, Options, Seams, StoreMetrics};
+#[cfg(feature = "redb")]
+pub use engine::RedbEngine;
+#[cfg(feature = "sled")]
+pub use engine::SledEngine;
+pub use engine::{Engine, EngineError, MemoryEngine, Row};
+pub use folder::OpenError;
 pub use id::{
     Epoch, InvalidNamespace, InvalidObjectId, NAME_SIZE_MAX_BYTES, NAMESPACE_SIZE_MAX_BYTES,
     Namespace, Object, ObjectId, Timestamp, Version,
 };
+pub use log::{Disk, LogFile, RealDisk};
+pub use memory_store::{Aftermath, MemoryStore, Room};
 pub use store::{
     BoxFuture, CommitError, Direction, Effect, Health, ObjectSummary, Opened, ReadError, Scan,
     ScheduledAlarm, Store, Ticket,

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::batch::{Commit, Section};
 use crate::id::{Epoch, Namespace, Object, ObjectId, Timestamp, Version};
+use crate::key::{self, Header};
 
 /// A boxed future, because [`Store`] is used as `Arc<dyn Store>`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -103,6 +104,28 @@ pub struct Opened {
     pub alarms: Vec<(Bytes, Bytes)>,
 }
 
+impl Opened {
+    /// What the header says; the rows are added by [`take_row`](Self::take_row).
+    pub(crate) fn new(epoch: Epoch, header: Option<Header>) -> Self {
+        Self {
+            epoch,
+            version: header.as_ref().map_or(Version(0), |header| header.version),
+            name: header.and_then(|header| header.name),
+            state: None,
+            alarms: Vec::new(),
+        }
+    }
+
+    /// Adds one of the rows of [`key::opening_range`].
+    pub(crate) fn take_row(&mut self, local: &Bytes, value: Bytes) -> Result<(), ReadError> {
+        match key::decode_local(local)? {
+            (section, _) if section == Section::State as u8 => self.state = Some(value),
+            (_, key) => self.alarms.push((key, value)),
+        }
+        Ok(())
+    }
+}
+
 /// A range of keys of one section.
 #[derive(Debug, Clone)]
 pub struct Scan {
@@ -184,7 +207,9 @@ impl Future for Ticket {
         cx: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Self::Output> {
         // A store that went away without answering cannot say what became of the commit.
-        Pin::new(&mut self.0).poll(cx).map(|answer| answer.unwrap_or(Err(CommitError::Unknown)))
+        Pin::new(&mut self.0)
+            .poll(cx)
+            .map(|answer| answer.unwrap_or(Err(CommitError::Unknown)))
     }
 }
 
@@ -215,7 +240,9 @@ pub enum CommitError {
         limit_bytes: usize,
     },
     /// The disk has no room for it. Nothing was written; the store recovers when space returns.
-    #[error("the disk is full: {available_bytes} bytes are left, {reserve_bytes} are kept in reserve")]
+    #[error(
+        "the disk is full: {available_bytes} bytes are left, {reserve_bytes} are kept in reserve"
+    )]
     DiskFull {
         /// Free bytes on the data folder's disk.
         available_bytes: u64,
@@ -239,9 +266,10 @@ impl CommitError {
     #[must_use]
     pub fn effect(&self) -> Effect {
         match self {
-            Self::Fenced { .. } | Self::TooLarge { .. } | Self::DiskFull { .. } | Self::Refused { .. } => {
-                Effect::None
-            }
+            Self::Fenced { .. }
+            | Self::TooLarge { .. }
+            | Self::DiskFull { .. }
+            | Self::Refused { .. } => Effect::None,
             Self::Unknown => Effect::Unknown,
         }
     }

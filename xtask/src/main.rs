@@ -1,2 +1,68 @@
-//! x
-fn main() {}
+//! The chores of the workspace, in Rust so that they run wherever the code builds.
+//!
+//! `cargo xtask ci` is the gate a change has to pass; `cargo xtask tidy` is its part that reads the
+//! sources and needs no build. This program depends on almost nothing: it is built before
+//! everything else.
+#![expect(
+    clippy::print_stdout,
+    reason = "a command answers on its standard output"
+)]
+
+mod ci;
+mod tidy;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+const HELP: &str = "\
+Usage: cargo xtask <COMMAND>
+
+Commands:
+  ci [--skip STEP,...]  Everything a change has to pass, quickest first: fmt, tidy, deny, clippy,
+                        doc, clients, test. Stops at the first step that fails.
+  tidy                  The rules of the repository that no compiler knows: layers, banned text,
+                        error pages, links, file sizes, invariants.
+";
+
+fn main() -> ExitCode {
+    match run(std::env::args().skip(1).collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Vec<String>) -> anyhow::Result<()> {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["ci"] => ci::run(workspace(), &[]),
+        ["ci", "--skip", steps] => ci::run(workspace(), &steps.split(',').collect::<Vec<_>>()),
+        ["tidy"] => tidy::run(workspace()),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        _ => bail!("not understood: '{}'\n\n{HELP}", arguments.join(" ")),
+    }
+}
+
+/// The root of the workspace, wherever the command was called from.
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask lies in the workspace")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn an_unknown_command_is_refused_with_the_usage() {
+        let refusal = super::run(vec!["tidi".to_owned()]).unwrap_err().to_string();
+        assert!(refusal.starts_with("not understood: 'tidi'"), "{refusal}");
+        assert!(refusal.contains("Usage: cargo xtask"), "{refusal}");
+    }
+}

@@ -1,0 +1,150 @@
+//! One actor's life in memory: load, turns, passivation.
+//!
+//! `run` is the whole of it; each step is one file: `load.rs`, `turn.rs` (a message that may
+//! write), `reads.rs` (calls that only read), `seal.rs` (staged things become a commit), `wait.rs`.
+
+mod load;
+mod reads;
+mod seal;
+mod turn;
+mod wait;
+
+use std::sync::Arc;
+
+use abide_storage::{CommitError, Epoch};
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::call::CallError;
+use crate::catalog::Slot;
+use crate::connect::ConnectError;
+use crate::departure::Departure;
+use crate::gate::OutputGate;
+use crate::kind::Incarnation;
+use crate::mailbox::Envelope;
+use crate::message::Message;
+use crate::runtime::Node;
+use crate::session::Close;
+use crate::turn::Shared;
+
+use wait::{Next, Ticks};
+
+/// The in-memory incarnation of an actor.
+struct Activation {
+    shared: Arc<Shared>,
+    epoch: Epoch,
+    incarnation: Box<dyn Incarnation>,
+    /// The encoded state of the last sealed turn: what the next one is compared with, and what a
+    /// failed one is undone to.
+    state: Bytes,
+    /// Whether `state` is in the store; a fresh object that was never changed is not.
+    stored: bool,
+    gate: OutputGate<Departure>,
+    ticks: Ticks,
+    last_turn: Instant,
+    /// Set when the activation is to end once nothing is left to do.
+    ending: bool,
+    /// Encoding buffer, kept from turn to turn.
+    scratch: Vec<u8>,
+}
+
+/// Whether the activation goes on.
+enum Flow {
+    GoOn,
+    /// What is held may still leave; then it ends, and the next message activates afresh.
+    End,
+    /// A commit failed: nothing held may leave.
+    Broken(CommitError),
+}
+
+/// Activates the object for the first message in its mailbox, and handles messages until it is
+/// idle, evicted or broken.
+pub(crate) async fn run(node: &Arc<Node>, slot: &Arc<Slot>) {
+    let first = std::future::poll_fn(|cx| slot.mailbox.poll_next(cx)).await;
+    if matches!(first, Envelope::Evict) {
+        return;
+    }
+    let mut activation = match Activation::load(node, slot).await {
+        Ok(activation) => activation,
+        Err(error) => return reject(node, slot, first, &error),
+    };
+    let mut flow = match activation.begin().await {
+        Ok(()) => activation.handle(first).await,
+        Err((error, flow)) => {
+            reject(node, slot, first, &error);
+            flow
+        }
+    };
+    while matches!(flow, Flow::GoOn) {
+        flow = match activation.next().await {
+            Next::Message(envelope) => activation.handle(envelope).await,
+            Next::Tick => activation.tick().await,
+            Next::Nothing => break,
+            Next::Broken(error) => Flow::Broken(error),
+        };
+    }
+    activation.end(flow).await;
+}
+
+impl Activation {
+    /// The turn before the first.
+    async fn begin(&mut self) -> Result<(), (CallError, Flow)> {
+        if !self.callbacks().activated {
+            return Ok(());
+        }
+        match self.callback(Message::Activated).await {
+            Ok(()) => Ok(()),
+            Err((error, Flow::GoOn)) => Err((error, Flow::End)),
+            Err(ended) => Err(ended),
+        }
+    }
+
+    /// **lossless-passivation**: leaves nothing staged and nothing held behind.
+    async fn end(mut self, mut flow: Flow) {
+        if matches!(flow, Flow::GoOn) && self.callbacks().deactivating {
+            flow = match self.callback(Message::Deactivating).await {
+                Ok(()) => Flow::End,
+                Err((error, flow)) => {
+                    tracing::warn!(object = %self.object(), %error, "deactivating failed");
+                    flow
+                }
+            };
+        }
+        let broken = match flow {
+            Flow::Broken(error) => Err(error),
+            Flow::GoOn | Flow::End => std::future::poll_fn(|cx| self.gate.poll(cx)).await,
+        };
+        if let Err(error) = broken {
+            tracing::error!(object = %self.object(), %error, "a commit failed, the activation ends");
+            self.gate.refuse_all(&error).await;
+        }
+        self.shared.set_held(0);
+        assert_eq!(self.gate.depth(), 0, "an activation leaves with nothing held");
+        self.shared.node.store.close(self.object(), self.epoch);
+    }
+}
+
+/// Answers a message that could not be handled because the object could not be activated.
+fn reject(node: &Node, slot: &Slot, envelope: Envelope, error: &CallError) {
+    match envelope {
+        Envelope::Call { reply, .. } => drop(reply.send(Err(error.clone()))),
+        Envelope::Fetch(fetch) => drop(fetch.reply.send(Err(error.clone()))),
+        Envelope::Connect(connect) => {
+            drop(connect.reply.send(Err(ConnectError::Call(error.clone()))));
+        }
+        Envelope::Frame { session, .. } => {
+            session.outbound.close(Close::new(Close::INTERNAL_ERROR, error.to_string()));
+            session.outbound.end_turn();
+        }
+        Envelope::Disconnected { session, .. } => {
+            slot.sessions.remove(&session);
+        }
+        Envelope::Alarm { name, due } => {
+            tracing::error!(object = %slot.object(), %error, "an alarm is due, but the object cannot be activated");
+            let name = Bytes::copy_from_slice(name.as_bytes());
+            let object = slot.object().clone();
+            node.alarms.put_off(node, abide_storage::ScheduledAlarm { due, object, name });
+        }
+        Envelope::Evict => {}
+    }
+}

@@ -1,0 +1,76 @@
+//! The object's last commit becomes a value in memory.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::wait::Ticks;
+use super::Activation;
+use crate::alarm::AlarmTable;
+use crate::call::CallError;
+use crate::catalog::Slot;
+use crate::clock::monotonic;
+use crate::gate::OutputGate;
+use crate::kind::Incarnation;
+use crate::runtime::Node;
+use crate::turn::Shared;
+
+impl Activation {
+    /// Takes the object in the store, which fences every earlier activation, and reads its state.
+    pub(super) async fn load(node: &Arc<Node>, slot: &Arc<Slot>) -> Result<Self, CallError> {
+        let opened = node.store.open(slot.object()).await?;
+        let unreadable = |detail| CallError::StateUnreadable { object: slot.object().clone(), detail };
+        let stored = opened.state.is_some();
+        let made = match make(slot, opened.state) {
+            Ok(made) => AlarmTable::load(opened.alarms).map(|alarms| (made, alarms)),
+            Err(detail) => Err(detail),
+        };
+        let ((incarnation, state), alarms) = made.map_err(|detail| {
+            node.store.close(slot.object(), opened.epoch);
+            unreadable(detail)
+        })?;
+        let name = slot.target.name.clone().or(opened.name);
+        Ok(Self {
+            shared: Shared::new(node.clone(), slot.clone(), name, opened.version, alarms),
+            epoch: opened.epoch,
+            incarnation,
+            state,
+            stored,
+            gate: OutputGate::new(),
+            ticks: Ticks::default(),
+            last_turn: monotonic(),
+            ending: false,
+            scratch: Vec::new(),
+        })
+    }
+
+    /// Makes the value anew from the last sealed turn.
+    pub(super) fn undo(&mut self) -> Result<(), CallError> {
+        let state = self.stored.then(|| self.state.clone());
+        match make(&self.shared.slot, state) {
+            Ok((incarnation, _)) => {
+                self.incarnation = incarnation;
+                Ok(())
+            }
+            Err(detail) => {
+                Err(CallError::StateUnreadable { object: self.object().clone(), detail })
+            }
+        }
+    }
+}
+
+/// The value, and the state it stands for.
+fn make(slot: &Slot, state: Option<Bytes>) -> Result<(Box<dyn Incarnation>, Bytes), String> {
+    let incarnation = slot.entry.kind.load(state.as_deref())?;
+    let state = match state {
+        Some(state) => state,
+        None => {
+            // A fresh value counts as stored in its default form: an object whose state was
+            // never changed is never written.
+            let mut fresh = Vec::new();
+            incarnation.encode(&mut fresh)?;
+            fresh.into()
+        }
+    };
+    Ok((incarnation, state))
+}

@@ -1,0 +1,203 @@
+//! A turn that succeeded becomes a commit and a departure.
+
+use std::mem;
+use std::sync::Arc;
+
+use abide_storage::{Commit, CommitError, ScheduledAlarm, Section, Ticket, Write, WriteBatch};
+use bytes::Bytes;
+
+use super::turn::Failure;
+use super::{Activation, Flow};
+use crate::alarm::{AlarmRow, Change};
+use crate::call::CallError;
+use crate::departure::{Answer as Addressee, Departure};
+use crate::message::Answer;
+use crate::stage::Stage;
+
+/// A turn whose writes the store has accepted.
+pub(super) struct Sealed {
+    pub(super) answer: Answer,
+    pub(super) departure: Departure,
+    /// `None`: the turn wrote nothing.
+    pub(super) ticket: Option<Ticket>,
+}
+
+/// The alarm a turn handles; it is cleared in the turn's own commit unless it was set again.
+pub(super) struct AlarmTurn {
+    pub(super) name: Arc<str>,
+    pub(super) row: AlarmRow,
+}
+
+impl Activation {
+    /// Takes what the turn staged, commits it, and prepares what leaves afterwards.
+    pub(super) fn seal(
+        &mut self,
+        answer: Answer,
+        handled: Option<AlarmTurn>,
+    ) -> Result<Sealed, Failure> {
+        let go_on = |error| Failure { error, flow: Flow::GoOn };
+        // Take the stage first: what it holds belongs to this turn and to no other.
+        let mut stage = mem::take(&mut *self.shared.stage.lock());
+        let limits = &self.shared.node.limits;
+        stage.check(limits.stage_max_bytes).map_err(go_on)?;
+        let mut batch = WriteBatch::default();
+        let state = self.changed_state().map_err(go_on)?;
+        if let Some(state) = &state {
+            let (section, key) = (Section::State, Bytes::new());
+            batch.writes.push(Write::Put { section, key, value: state.clone() });
+        }
+        for (key, value) in mem::take(&mut stage.data) {
+            let section = Section::Data;
+            batch.writes.push(match value {
+                Some(value) => Write::Put { section, key, value },
+                None => Write::Delete { section, key },
+            });
+        }
+        let alarms = self.seal_alarms(&mut stage, handled, &mut batch);
+        let ticket = match self.commit(batch) {
+            Ok(ticket) => ticket,
+            Err(error) => {
+                // The table was moved on with the batch; it goes back with it.
+                self.shared.alarms.lock().restore(alarms.before);
+                return Err(failed_commit(error));
+            }
+        };
+        if let Some(state) = state {
+            self.state = state;
+            self.stored = true;
+        }
+        self.apply(&mut stage);
+        let mut departure = self.departure();
+        departure.effects = stage.effects;
+        departure.alarms = alarms.changes;
+        Ok(Sealed { answer, departure, ticket })
+    }
+
+    /// Hands a batch to the store; nothing when it is empty.
+    fn commit(&mut self, batch: WriteBatch) -> Result<Option<Ticket>, CommitError> {
+        if batch.is_empty() {
+            return Ok(None);
+        }
+        let version = self.shared.version().next();
+        let ticket = self.shared.node.store.commit(Commit {
+            object: self.object().clone(),
+            name: self.shared.name.clone(),
+            epoch: self.epoch,
+            version,
+            batch,
+        })?;
+        self.shared.set_version(version);
+        Ok(Some(ticket))
+    }
+
+    /// The state's bytes, when they are not those of the last sealed turn.
+    fn changed_state(&mut self) -> Result<Option<Bytes>, CallError> {
+        self.encode()?;
+        let changed = self.scratch[..] != self.state[..];
+        Ok(changed.then(|| Bytes::copy_from_slice(&self.scratch)))
+    }
+
+    /// Whether the value is what the last sealed turn left.
+    pub(super) fn is_as_sealed(&mut self) -> bool {
+        self.encode().is_ok() && self.scratch[..] == self.state[..]
+    }
+
+    fn encode(&mut self) -> Result<(), CallError> {
+        self.scratch.clear();
+        if self.scratch.capacity() > SCRATCH_KEPT_MAX_BYTES {
+            self.scratch = Vec::new();
+        }
+        let encoded = self.incarnation.encode(&mut self.scratch);
+        encoded.map_err(|detail| CallError::Unencodable { what: "state", detail })
+    }
+
+    fn seal_alarms(
+        &mut self,
+        stage: &mut Stage,
+        handled: Option<AlarmTurn>,
+        batch: &mut WriteBatch,
+    ) -> SealedAlarms {
+        let mut changes = Vec::new();
+        let staged = mem::take(&mut stage.alarms);
+        let mut table = self.shared.alarms.lock();
+        if staged.is_empty() && handled.is_none() {
+            return SealedAlarms { changes, before: Vec::new() };
+        }
+        let touched = staged.keys().cloned().chain(handled.as_ref().map(|alarm| alarm.name.clone()));
+        let before = touched.map(|name| (name.clone(), table.get(&name).cloned())).collect();
+        let object = self.shared.slot.object();
+        if let Some(AlarmTurn { name, row }) = handled
+            && !staged.contains_key(&name)
+        {
+            debug_assert_eq!(table.get(&name), Some(&row), "only this turn touches the table");
+            table.set(object, &name, None, batch, &mut changes);
+        }
+        for (name, at) in staged {
+            let row = at.map(|at| AlarmRow { scheduled: at, due: Some(at), retries: 0 });
+            table.set(object, &name, row, batch, &mut changes);
+        }
+        SealedAlarms { changes, before }
+    }
+
+    /// The runtime's own commit about a failed alarm: its next retry, or its end.
+    pub(super) fn rewrite_alarm(
+        &mut self,
+        name: &Arc<str>,
+        row: Option<AlarmRow>,
+        entry: ScheduledAlarm,
+    ) -> Flow {
+        let (mut batch, mut changes) = (WriteBatch::default(), Vec::new());
+        let object = self.object().clone();
+        let before = self.shared.alarms.lock().get(name).cloned();
+        self.shared.alarms.lock().set(&object, name, row, &mut batch, &mut changes);
+        match self.commit(batch) {
+            Ok(ticket) => {
+                let mut departure = self.departure();
+                departure.alarms = changes;
+                self.depart(ticket, departure, Addressee::Alarm(entry));
+                Flow::GoOn
+            }
+            Err(error) => {
+                self.shared.alarms.lock().restore(vec![(name.clone(), before)]);
+                self.shared.node.alarms.put_off(&self.shared.node, entry);
+                failed_commit(error).flow
+            }
+        }
+    }
+
+    /// What of a turn happens in memory, and at once: the next turn must see it.
+    fn apply(&mut self, stage: &mut Stage) {
+        let sessions = &self.shared.slot.sessions;
+        for (id, change) in mem::take(&mut stage.sessions) {
+            sessions.change(id, change);
+        }
+        if let Some(auto_response) = stage.auto_response.take() {
+            sessions.set_auto_response(auto_response);
+        }
+        if let Some(every) = stage.tick.take() {
+            self.ticks.set(every);
+        }
+        self.ending |= stage.passivate;
+    }
+}
+
+struct SealedAlarms {
+    changes: Vec<Change>,
+    /// The touched rows as they were, should the commit be refused.
+    before: Vec<(Arc<str>, Option<AlarmRow>)>,
+}
+
+/// A buffer larger than this was needed once and is not kept for every idle activation.
+const SCRATCH_KEPT_MAX_BYTES: usize = 4 * 1024;
+
+/// A commit the store refused before accepting it: the turn is undone. Fenced, the activation is
+/// no longer the object's, so it ends.
+fn failed_commit(error: CommitError) -> Failure {
+    let flow = match &error {
+        CommitError::Fenced { .. } | CommitError::Unknown => Flow::End,
+        CommitError::TooLarge { .. } | CommitError::DiskFull { .. } | CommitError::Refused { .. } => {
+            Flow::GoOn
+        }
+    };
+    Failure { error: CallError::Commit(error), flow }
+}

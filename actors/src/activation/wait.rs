@@ -1,0 +1,117 @@
+//! Between turns: what comes next.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use abide_storage::CommitError;
+use tokio::time::Sleep;
+
+use super::Activation;
+use crate::clock::monotonic;
+use crate::mailbox::Envelope;
+
+/// What an activation does next.
+pub(super) enum Next {
+    Message(Envelope),
+    Tick,
+    /// It has been idle long enough, or was asked to end, and holds nothing.
+    Nothing,
+    Broken(CommitError),
+}
+
+/// The in-memory interval of the `tick` callback.
+#[derive(Default)]
+pub(super) struct Ticks(Option<(Duration, Pin<Box<Sleep>>)>);
+
+impl Ticks {
+    pub(super) fn set(&mut self, every: Option<Duration>) {
+        self.0 = every.map(|every| (every, Box::pin(tokio::time::sleep(every))));
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Ready once per interval; intervals missed while a turn ran long are skipped, so that a slow
+    /// actor is not driven to be slower.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some((every, sleep)) = &mut self.0 else { return Poll::Pending };
+        std::task::ready!(sleep.as_mut().poll(cx));
+        let (now, due) = (monotonic(), sleep.deadline());
+        let next = due + *every;
+        sleep.as_mut().reset(if next > now { next } else { now + *every });
+        Poll::Ready(())
+    }
+}
+
+impl Activation {
+    /// Lets out what becomes durable while it waits for the next message. Messages come before
+    /// idleness: a busy actor is never passivated.
+    pub(super) async fn next(&mut self) -> Next {
+        let slot = self.shared.slot.clone();
+        let idle_timeout = self.shared.node.limits.idle_timeout;
+        let idle = tokio::time::sleep_until(self.last_turn + idle_timeout);
+        tokio::pin!(idle);
+        std::future::poll_fn(|cx| {
+            loop {
+                let open = match self.poll_gate(cx) {
+                    Poll::Ready(Err(error)) => return Poll::Ready(Next::Broken(error)),
+                    Poll::Ready(Ok(())) => true,
+                    Poll::Pending => false,
+                };
+                match slot.mailbox.poll_next(cx) {
+                    Poll::Ready(Envelope::Evict) => {
+                        self.ending = true;
+                        continue;
+                    }
+                    Poll::Ready(envelope) => return Poll::Ready(Next::Message(envelope)),
+                    Poll::Pending => {}
+                }
+                if open && self.ending {
+                    return Poll::Ready(Next::Nothing);
+                }
+                if self.ticks.poll(cx).is_ready() {
+                    return Poll::Ready(Next::Tick);
+                }
+                if open && !self.ticks.is_set() && idle.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Next::Nothing);
+                }
+                return Poll::Pending;
+            }
+        })
+        .await
+    }
+
+    /// Lets out what has become durable.
+    pub(super) fn poll_gate(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CommitError>> {
+        if self.gate.depth() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let polled = self.gate.poll(cx);
+        self.shared.set_held(self.gate.depth());
+        polled
+    }
+
+    /// Waits until a turn that writes may begin: until its commit will have a place in the store's
+    /// queue, and the disk is not too many turns behind.
+    pub(super) async fn room(&mut self) -> Result<(), CommitError> {
+        let max = self.shared.node.limits.pipelined_commits_max;
+        if self.gate.depth() < max && self.shared.node.store.has_room() {
+            return Ok(());
+        }
+        let store = self.shared.node.store.clone();
+        let room = store.room();
+        tokio::pin!(room);
+        let mut has_room = false;
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(Err(error)) = self.poll_gate(cx) {
+                return Poll::Ready(Err(error));
+            }
+            has_room = has_room || room.as_mut().poll(cx).is_ready();
+            if has_room && self.gate.depth() < max { Poll::Ready(Ok(())) } else { Poll::Pending }
+        })
+        .await
+    }
+}

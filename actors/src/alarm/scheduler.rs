@@ -1,0 +1,184 @@
+//! The node's clockwork of alarms: which fires next.
+//!
+//! The store's index by time is the truth; this is a window onto its beginning. An alarm is in
+//! the window when it is due before the window's end; later ones are read when the window has
+//! run dry. So memory is bounded however many alarms are stored, and start-up reads one page.
+//! **alarm-at-least-once**: an alarm leaves the index only in the commit of the turn that handled
+//! it; whatever is lost in between fires again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use abide_storage::{ScheduledAlarm, Timestamp};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::mailbox::{Admission, Envelope};
+use crate::runtime::{Node, Target};
+
+/// Alarms read from the store at a time, and the size of the window they make.
+const PAGE_ALARMS: usize = 4_096;
+/// The window's latest part is given up above this.
+const WINDOW_ALARMS_MAX: usize = 4 * PAGE_ALARMS;
+/// Overdue alarms (all that fell due while the node was down) start at most this many at a time…
+const BURST_ALARMS: usize = 64;
+/// …and this far apart, so that a restart is not a stampede.
+const BURST_PAUSE: Duration = Duration::from_millis(10);
+/// Wall clocks jump: no single wait is longer than this.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+/// When the store or the object's mailbox cannot take an alarm just now.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// What a durable commit did to the index.
+#[derive(Debug)]
+pub(crate) enum Change {
+    Insert(ScheduledAlarm),
+    Remove(ScheduledAlarm),
+}
+
+/// See the module's documentation.
+#[derive(Default)]
+pub(crate) struct Scheduler {
+    window: Mutex<Window>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Window {
+    /// By the time to fire, which is later than the alarm's own when it had to be put off.
+    alarms: BTreeSet<(Timestamp, ScheduledAlarm)>,
+    /// The store holds alarms after this one that are not in the window. `None`: it does not.
+    end: Option<ScheduledAlarm>,
+}
+
+impl Scheduler {
+    /// Takes over what a durable commit changed.
+    pub(crate) fn apply(&self, changes: Vec<Change>) {
+        if changes.is_empty() {
+            return;
+        }
+        let mut window = self.window.lock();
+        for change in changes {
+            match change {
+                Change::Insert(alarm) => window.insert(alarm.due, alarm),
+                Change::Remove(alarm) => {
+                    window.alarms.remove(&(alarm.due, alarm));
+                }
+            }
+        }
+        drop(window);
+        self.changed.notify_one();
+    }
+
+    /// The alarm could not be handed over or handled without a trace in the store: fire it later.
+    pub(crate) fn put_off(&self, node: &Node, alarm: ScheduledAlarm) {
+        self.window.lock().insert(node.clock.now() + TRY_AGAIN, alarm);
+        self.changed.notify_one();
+    }
+
+    /// Fires alarms until the node stops.
+    pub(crate) async fn run(&self, node: &Arc<Node>) {
+        while !self.load(node, None).await {
+            tokio::time::sleep(TRY_AGAIN).await;
+        }
+        loop {
+            let due = self.take_due(node.clock.now());
+            let burst = due.len() == BURST_ALARMS;
+            for alarm in due {
+                fire(node, alarm);
+            }
+            if burst {
+                tokio::time::sleep(BURST_PAUSE).await;
+                continue;
+            }
+            let next_page = self.window.lock().next_page();
+            if let Some(after) = next_page {
+                if !self.load(node, Some(after)).await {
+                    tokio::time::sleep(TRY_AGAIN).await;
+                }
+                continue;
+            }
+            let first = self.window.lock().alarms.first().map(|(at, _)| *at);
+            let wait = first.map_or(WAIT_MAX, |at| node.clock.until(at).min(WAIT_MAX));
+            tokio::select! {
+                () = self.changed.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    fn take_due(&self, now: Timestamp) -> Vec<ScheduledAlarm> {
+        let mut window = self.window.lock();
+        let mut due = Vec::new();
+        while due.len() < BURST_ALARMS
+            && let Some((at, _)) = window.alarms.first()
+            && *at <= now
+        {
+            due.extend(window.alarms.pop_first().map(|(_, alarm)| alarm));
+        }
+        due
+    }
+
+    /// Reads the next page into the window; `false` when the store could not be read.
+    async fn load(&self, node: &Node, after: Option<ScheduledAlarm>) -> bool {
+        match node.store.alarms(after, PAGE_ALARMS).await {
+            Ok(page) => {
+                let mut window = self.window.lock();
+                window.end = (page.len() == PAGE_ALARMS).then(|| page.last().cloned()).flatten();
+                for alarm in page {
+                    window.alarms.insert((alarm.due, alarm));
+                }
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, "alarms cannot be read from the store, trying again");
+                false
+            }
+        }
+    }
+}
+
+impl Window {
+    fn insert(&mut self, fire_at: Timestamp, alarm: ScheduledAlarm) {
+        if self.end.as_ref().is_some_and(|end| alarm > *end) {
+            return;
+        }
+        self.alarms.insert((fire_at, alarm));
+        if self.alarms.len() > WINDOW_ALARMS_MAX {
+            let late: Vec<_> = self.alarms.iter().skip(WINDOW_ALARMS_MAX / 2).cloned().collect();
+            let early = late.iter().map(|(_, alarm)| alarm).min().cloned();
+            // The new end is the last alarm that stays and is before all that go: an alarm that
+            // was put off may sit among the late ones with an early time of its own.
+            let stays = |alarm: &ScheduledAlarm| early.as_ref().is_none_or(|early| alarm < early);
+            let end = self.alarms.iter().map(|(_, alarm)| alarm).filter(|a| stays(a)).max().cloned();
+            if let Some(end) = end {
+                self.alarms.retain(|(_, alarm)| *alarm <= end);
+                self.end = Some(end);
+            }
+        }
+    }
+
+    /// Where to read on when the window has run dry.
+    fn next_page(&self) -> Option<ScheduledAlarm> {
+        if self.alarms.is_empty() { self.end.clone() } else { None }
+    }
+}
+
+fn fire(node: &Arc<Node>, alarm: ScheduledAlarm) {
+    let namespace = alarm.object.namespace.as_str();
+    if node.registry.get(namespace).is_err() {
+        tracing::warn!(object = %alarm.object, "an alarm is due of a namespace that is not registered");
+        return;
+    }
+    let Ok(name) = std::str::from_utf8(&alarm.name) else {
+        tracing::error!(object = %alarm.object, "an alarm's name in the index is not UTF-8");
+        return;
+    };
+    let target = Target { object: alarm.object.clone(), name: None };
+    let envelope = Envelope::Alarm { name: name.into(), due: alarm.due };
+    let admission = Admission::Bounded(node.limits.mailbox_messages_max);
+    if node.catalog.push(node, &target, envelope, admission).is_err() {
+        node.alarms.put_off(node, alarm);
+    }
+}

@@ -1,0 +1,180 @@
+//! A node's map from object id to what lives of the object: mailbox, sessions, activation.
+//! The only code that starts an activation or forgets an object.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use abide_storage::{Object, ObjectId};
+use dashmap::DashMap;
+
+use crate::activation;
+use crate::mailbox::{Admission, Envelope, Mailbox, NotPushed, Pushed};
+use crate::registry::Entry;
+use crate::runtime::{Node, Target};
+use crate::session::SessionSet;
+use crate::tasks::TaskKind;
+
+/// All that a node holds of one object that is active or has sessions.
+pub(crate) struct Slot {
+    pub(crate) target: Target,
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) sessions: SessionSet,
+    /// **single-activation**: true while an activation of this object exists on this node.
+    live: AtomicBool,
+}
+
+impl Slot {
+    pub(crate) fn object(&self) -> &Object {
+        &self.target.object
+    }
+
+    /// Whether an activation of the object exists just now.
+    pub(crate) fn is_live(&self) -> bool {
+        self.live.load(Ordering::Relaxed)
+    }
+}
+
+/// See the module's documentation.
+#[derive(Default)]
+pub(crate) struct Catalog {
+    slots: DashMap<ObjectId, Arc<Slot>>,
+    /// Activations there are now.
+    pub(crate) activations: AtomicUsize,
+}
+
+/// The mailbox was full; here is the message back.
+pub(crate) struct Full {
+    pub(crate) envelope: Envelope,
+    pub(crate) waiting: usize,
+}
+
+impl Catalog {
+    /// The object's slot, made when there is none.
+    pub(crate) fn slot(&self, node: &Node, target: &Target) -> Arc<Slot> {
+        if let Some(slot) = self.slots.get(&target.object.id) {
+            return slot.clone();
+        }
+        let entry = node.registry.get(target.object.namespace.as_str());
+        let entry = entry.expect("a target names a registered namespace").clone();
+        let make = || {
+            Arc::new(Slot {
+                target: target.clone(),
+                entry,
+                mailbox: Mailbox::default(),
+                sessions: SessionSet::default(),
+                live: AtomicBool::new(false),
+            })
+        };
+        self.slots.entry(target.object.id).or_insert_with(make).clone()
+    }
+
+    /// Hands a message to the object, activating it when it is not active. Gives back the slot that
+    /// took it.
+    pub(crate) fn push(
+        &self,
+        node: &Arc<Node>,
+        target: &Target,
+        mut envelope: Envelope,
+        admission: Admission,
+    ) -> Result<Arc<Slot>, Full> {
+        loop {
+            let slot = self.slot(node, target);
+            match slot.mailbox.push(envelope, admission) {
+                Ok(Pushed::Queued) => return Ok(slot),
+                Ok(Pushed::StartActivation) => {
+                    self.start(node, slot.clone());
+                    return Ok(slot);
+                }
+                // Between the look-up and the push the object was forgotten: look again, the next
+                // look-up makes a new slot.
+                Err(NotPushed::Retired(back)) => envelope = back,
+                Err(NotPushed::Full { envelope, waiting }) => {
+                    return Err(Full { envelope, waiting });
+                }
+            }
+        }
+    }
+
+    fn start(&self, node: &Arc<Node>, slot: Arc<Slot>) {
+        let before = self.activations.fetch_add(1, Ordering::Relaxed);
+        let most = node.limits.activations_max;
+        if before >= most {
+            // A sixteenth more than needed, so that the next activation need not ask again.
+            self.evict(before - most + 1 + most / 16);
+        }
+        let node = node.clone();
+        let tasks = node.tasks.clone();
+        tasks.spawn(TaskKind::Object, "activation", async move {
+            let mut owner = Owner { node, slot, released: false };
+            loop {
+                let live = Live::claim(&owner.slot);
+                activation::run(&owner.node, &owner.slot).await;
+                drop(live);
+                owner.released = owner.slot.mailbox.release_if_empty();
+                if owner.released {
+                    break;
+                }
+            }
+            owner.node.catalog.forget_if_unused(&owner.slot);
+        });
+    }
+
+    /// Asks up to `count` idle activations to end.
+    fn evict(&self, count: usize) {
+        let idle = self.slots.iter().filter(|slot| slot.mailbox.evict()).take(count).count();
+        tracing::debug!(asked = count, idle, "evicting activations");
+    }
+
+    /// Asks every activation to end once its mailbox is empty.
+    pub(crate) fn evict_all(&self) {
+        self.evict(usize::MAX);
+    }
+
+    /// Forgets an object that has neither activation nor sessions.
+    pub(crate) fn forget_if_unused(&self, slot: &Arc<Slot>) {
+        self.slots.remove_if(&slot.object().id, |_, known| {
+            Arc::ptr_eq(known, slot) && known.sessions.len() == 0 && known.mailbox.retire()
+        });
+    }
+
+    /// The slots there are; a snapshot.
+    pub(crate) fn slots(&self) -> Vec<Arc<Slot>> {
+        self.slots.iter().map(|slot| slot.clone()).collect()
+    }
+}
+
+/// **single-activation**: there is at most one of these for a slot.
+struct Live<'a>(&'a AtomicBool);
+
+impl<'a> Live<'a> {
+    fn claim(slot: &'a Slot) -> Self {
+        let twin = slot.live.swap(true, Ordering::AcqRel);
+        assert!(!twin, "single-activation: {} is active already", slot.object());
+        Self(&slot.live)
+    }
+}
+
+impl Drop for Live<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+/// Owns the receiving end of a slot's mailbox for the life of its task. When the task is torn
+/// down half-way (a defect of the runtime, or its end), the mailbox is given back, so that the
+/// object is not stuck; the senders of what it held see that it was dropped.
+struct Owner {
+    node: Arc<Node>,
+    slot: Arc<Slot>,
+    released: bool,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.node.catalog.activations.fetch_sub(1, Ordering::Relaxed);
+        if !self.released {
+            self.slot.mailbox.abandon();
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! What actor code sees of its object, and what it can have happen.
+
+mod storage;
+mod when;
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use abide_storage::{ObjectId, Timestamp, Version};
+use serde::Serialize;
+
+pub use storage::{Storage, StorageMut};
+pub use when::When;
+
+use crate::actor::Actor;
+use crate::call::{CallError, Deadline, Origin};
+use crate::handle::Callee;
+use crate::session::{Frame, Session, SessionId};
+use crate::turn::TurnContext;
+
+/// One turn's view of its object: an optional first argument of every call and callback.
+///
+/// Methods that only look take `&self`, those that have something happen take `&mut self`; a call
+/// that only reads gets a `&Context`, so it cannot write. Everything that happens is *staged*: it
+/// is committed and sent when the turn has succeeded, and never when it has not.
+pub struct Context<A: ?Sized> {
+    turn: TurnContext,
+    actor: PhantomData<fn() -> Box<A>>,
+}
+
+impl<A: ?Sized> Context<A> {
+    pub(crate) fn new(turn: TurnContext) -> Self {
+        Self { turn, actor: PhantomData }
+    }
+
+    /// The object's id.
+    #[must_use]
+    pub fn id(&self) -> ObjectId {
+        self.turn.object().id
+    }
+
+    /// The object's name; `None` as long as it has only been addressed by id.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.turn.name()
+    }
+
+    /// The object's namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.turn.namespace()
+    }
+
+    /// How many commits the object has had before this turn.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.turn.version()
+    }
+
+    /// Wall time. In a test world it is virtual, so use it instead of the system's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.turn.now()
+    }
+
+    /// When the turn is undone if it is not done. Calls to other objects inherit it.
+    #[must_use]
+    pub fn deadline(&self) -> Deadline {
+        self.turn.deadline()
+    }
+
+    /// Where the message comes from, for logs.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        self.turn.origin()
+    }
+
+    /// A random number, not for secrets. In a test world it follows from the seed.
+    #[must_use]
+    pub fn random_u64(&self) -> u64 {
+        self.turn.random_u64()
+    }
+
+    /// The object's key-value map, to read.
+    #[must_use]
+    pub fn storage(&self) -> Storage<'_> {
+        Storage::new(&self.turn)
+    }
+
+    /// The object's key-value map, to read and write.
+    #[must_use]
+    pub fn storage_mut(&mut self) -> StorageMut<'_> {
+        StorageMut::new(&self.turn)
+    }
+
+    /// Sets an alarm: the callback `alarm` runs at that time or soon after, through restarts and
+    /// crashes. One of the same name is replaced; the classic single alarm has the name `""`. A time
+    /// that has passed means at once.
+    ///
+    /// # Errors
+    /// [`CallError::LimitExceeded`] when the object has too many alarms or the name is too long;
+    /// nothing is staged.
+    pub fn set_alarm(&mut self, name: &str, when: impl Into<When>) -> Result<(), CallError> {
+        let at = when.into().seen_from(self.now());
+        self.turn.set_alarm(name, at)
+    }
+
+    /// Cancels an alarm; of one that is not set it does nothing.
+    pub fn cancel_alarm(&mut self, name: &str) {
+        self.turn.cancel_alarm(name);
+    }
+
+    /// When an alarm is due, with what this turn has staged. `None` while its callback runs.
+    #[must_use]
+    pub fn alarm(&self, name: &str) -> Option<Timestamp> {
+        self.turn.alarm(name)
+    }
+
+    /// The object's sessions, in the order they came.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<Session> {
+        self.turn.sessions(None)
+    }
+
+    /// The object's sessions with this tag, in the order they came.
+    #[must_use]
+    pub fn sessions_tagged(&self, tag: &str) -> Vec<Session> {
+        self.turn.sessions(Some(tag))
+    }
+
+    /// How many sessions the object has.
+    #[must_use]
+    pub fn session_count(&self) -> usize {
+        self.turn.session_count()
+    }
+
+    /// Sends a frame to all sessions of the object.
+    pub fn broadcast(&mut self, frame: impl Into<Frame>) {
+        self.turn.broadcast(frame.into(), None, &[]);
+    }
+
+    /// Sends a value as a JSON text frame to all sessions of the object. It is encoded once.
+    ///
+    /// # Errors
+    /// [`CallError::Unencodable`]; nothing is staged.
+    pub fn broadcast_json<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CallError> {
+        self.broadcast(Frame::json(value)?);
+        Ok(())
+    }
+
+    /// Sends a frame to the sessions with this tag.
+    pub fn broadcast_to(&mut self, tag: &str, frame: impl Into<Frame>) {
+        self.turn.broadcast(frame.into(), Some(tag), &[]);
+    }
+
+    /// Sends a frame to all sessions but these: usually those it came from.
+    pub fn broadcast_except(&mut self, frame: impl Into<Frame>, except: &[&Session]) {
+        let except: Vec<SessionId> = except.iter().map(|session| session.id()).collect();
+        self.turn.broadcast(frame.into(), None, &except);
+    }
+
+    /// Answers every frame equal to `request` with `response` without waking the object: for
+    /// pings of the application's own protocol. Replaces an earlier pair; forgotten when the object
+    /// has neither activation nor sessions.
+    pub fn set_auto_response(&mut self, request: impl Into<Frame>, response: impl Into<Frame>) {
+        self.turn.set_auto_response(Some((request.into(), response.into())));
+    }
+
+    /// Ends the automatic answer; such frames reach `message` again.
+    pub fn clear_auto_response(&mut self) {
+        self.turn.set_auto_response(None);
+    }
+
+    /// Runs the callback `tick` at this interval from now on; `None` ends that. It lives in memory,
+    /// keeps the activation alive, and is gone with it: for what must happen, set an alarm.
+    pub fn set_tick(&mut self, every: Option<Duration>) {
+        self.turn.set_tick(every);
+    }
+
+    /// Ends the activation after this turn, as if it had been idle long enough.
+    pub fn passivate(&mut self) {
+        self.turn.passivate();
+    }
+
+    /// A typed handle to another object: one async method per call.
+    ///
+    /// The call is made at once, not when this turn commits: should this turn fail afterwards, what
+    /// the other object did stays done. The namespace is the one `B` is registered under; if it
+    /// is registered several times, use [`actor_in`](Self::actor_in).
+    /// ```
+    /// # extern crate abide_actors as abide;
+    /// # use abide::{CallError, Context, actor};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Default, Serialize, Deserialize)] struct Counter { value: u64 }
+    /// # #[actor] impl Counter {
+    /// #     #[call] fn increment(&mut self, by: u64) -> u64 { self.value += by; self.value }
+    /// # }
+    /// # #[derive(Default, Serialize, Deserialize)] struct Page;
+    /// #[actor]
+    /// impl Page {
+    ///     #[call]
+    ///     async fn visit(&mut self, ctx: &mut Context<Self>) -> Result<u64, CallError> {
+    ///         ctx.actor::<Counter>("visits").increment(1).await
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn actor<B: Actor>(&self, name: &str) -> B::Handle<'_> {
+        Callee::of::<B>(&self.turn, name).into()
+    }
+
+    /// A typed handle to another object in a namespace of one's choice.
+    #[must_use]
+    pub fn actor_in<B: Actor>(&self, namespace: &str, name: &str) -> B::Handle<'_> {
+        Callee::within(&self.turn, namespace, name).into()
+    }
+}
+
+impl<A: ?Sized> fmt::Debug for Context<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Context({})", self.turn.object())
+    }
+}

@@ -1,0 +1,222 @@
+//! An object's bounded queue of messages, and the one decision that must not race: whether an
+//! activation runs.
+//!
+//! The queue outlives the activation, so a message cannot fall between a passivation and the
+//! next activation: whether there is one more message and whether the activation ends is decided
+//! under one lock (**lossless-passivation**), and so is who starts the next one
+//! (**single-activation**).
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use abide_storage::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::body::Body;
+use crate::call::{Call, CallError, Deadline, Origin, Reply};
+use crate::connect::ConnectError;
+use crate::session::{Close, ConnectRequest, Frame, SessionCore, SessionId};
+
+/// A message with the way back to whoever sent it.
+pub(crate) enum Envelope {
+    Call { call: Arc<Call>, reply: oneshot::Sender<Result<Reply, CallError>> },
+    Fetch(Box<Fetch>),
+    Connect(Box<Connect>),
+    Frame { session: Arc<SessionCore>, frame: Frame },
+    Disconnected { session: Arc<SessionCore>, close: Close },
+    Alarm { name: Arc<str>, due: Timestamp },
+    /// The node wants the memory back, or drains: end as soon as nothing is left to do.
+    Evict,
+}
+
+pub(crate) struct Fetch {
+    pub(crate) request: http::Request<Body>,
+    pub(crate) deadline: Deadline,
+    pub(crate) origin: Origin,
+    pub(crate) reply: oneshot::Sender<Result<http::Response<Body>, CallError>>,
+}
+
+pub(crate) struct Connect {
+    pub(crate) session: Arc<SessionCore>,
+    pub(crate) request: Arc<ConnectRequest>,
+    pub(crate) deadline: Deadline,
+    pub(crate) reply: oneshot::Sender<Result<(), ConnectError>>,
+}
+
+/// See the module's documentation.
+#[derive(Default)]
+pub(crate) struct Mailbox(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Envelope>,
+    phase: Phase,
+    activation: Option<Waker>,
+    /// Transports that hold a frame the full mailbox did not take.
+    senders: HashMap<SessionId, Waker>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+enum Phase {
+    /// No activation; the next message starts one.
+    #[default]
+    Idle,
+    /// One activation's task owns the receiving end.
+    Active,
+    /// The catalog has forgotten this mailbox; senders look up the new one.
+    Retired,
+}
+
+impl State {
+    /// One place is free: one sender is enough, unless this was the last chance to wake them (the
+    /// one woken may be gone by now).
+    fn senders_to_wake(&mut self) -> Vec<Waker> {
+        if self.queue.is_empty() {
+            return self.senders.drain().map(|(_, waker)| waker).collect();
+        }
+        let next = self.senders.keys().next().copied();
+        next.and_then(|session| self.senders.remove(&session)).into_iter().collect()
+    }
+}
+
+/// Whether the bound applies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// Refused when the mailbox is full.
+    Bounded(usize),
+    /// Always taken: what ends a session must not be lost, and is bounded by the sessions there are.
+    Always,
+}
+
+/// A message was taken.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Pushed {
+    /// The running activation will see it.
+    Queued,
+    /// There was no activation: the caller must start one, now.
+    StartActivation,
+}
+
+/// A message was not taken; here it is back.
+pub(crate) enum NotPushed {
+    Full { envelope: Envelope, waiting: usize },
+    Retired(Envelope),
+}
+
+/// Queues this long are given back when they empty; shorter ones are kept for the next burst.
+const KEPT_CAPACITY: usize = 16;
+
+impl Mailbox {
+    pub(crate) fn push(&self, envelope: Envelope, admission: Admission) -> Result<Pushed, NotPushed> {
+        let mut state = self.0.lock();
+        if state.phase == Phase::Retired {
+            return Err(NotPushed::Retired(envelope));
+        }
+        let waiting = state.queue.len();
+        if matches!(admission, Admission::Bounded(max) if waiting >= max) {
+            return Err(NotPushed::Full { envelope, waiting });
+        }
+        state.queue.push_back(envelope);
+        if state.phase == Phase::Idle {
+            state.phase = Phase::Active;
+            return Ok(Pushed::StartActivation);
+        }
+        let activation = state.activation.take();
+        drop(state);
+        if let Some(waker) = activation {
+            waker.wake();
+        }
+        Ok(Pushed::Queued)
+    }
+
+    /// Wakes the session's transport when there may be room for its frame.
+    pub(crate) fn wake_when_room(&self, session: SessionId, transport: &Waker) {
+        self.0.lock().senders.insert(session, transport.clone());
+    }
+
+    /// The next message, for the one activation.
+    pub(crate) fn poll_next(&self, cx: &Context<'_>) -> Poll<Envelope> {
+        self.poll_next_if(cx, |_| true)
+    }
+
+    /// The next message when it is one of those; otherwise waits as if there were none.
+    pub(crate) fn poll_next_if(
+        &self,
+        cx: &Context<'_>,
+        wanted: impl FnOnce(&Envelope) -> bool,
+    ) -> Poll<Envelope> {
+        let mut state = self.0.lock();
+        assert_eq!(state.phase, Phase::Active, "only a live activation takes messages");
+        if let Some(next) = state.queue.front()
+            && wanted(next)
+        {
+            let envelope = state.queue.pop_front().expect("the front was just seen");
+            if state.queue.is_empty() && state.queue.capacity() > KEPT_CAPACITY {
+                state.queue = VecDeque::new();
+            }
+            let senders = state.senders_to_wake();
+            drop(state);
+            senders.into_iter().for_each(Waker::wake);
+            return Poll::Ready(envelope);
+        }
+        match &mut state.activation {
+            Some(waker) if waker.will_wake(cx.waker()) => {}
+            activation => *activation = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// Ends the activation's ownership when there is no message left; with one left it refuses,
+    /// and the same task activates the object again.
+    pub(crate) fn release_if_empty(&self) -> bool {
+        let mut state = self.0.lock();
+        assert_eq!(state.phase, Phase::Active, "only a live activation can be released");
+        if !state.queue.is_empty() {
+            return false;
+        }
+        state.phase = Phase::Idle;
+        state.activation = None;
+        true
+    }
+
+    /// Marks an idle mailbox as forgotten. `false` when it is in use.
+    pub(crate) fn retire(&self) -> bool {
+        let mut state = self.0.lock();
+        let unused = state.phase == Phase::Idle && state.queue.is_empty();
+        if unused {
+            state.phase = Phase::Retired;
+        }
+        unused
+    }
+
+    /// Asks an activation that has nothing to do to end. `false` when there is none, or it is busy.
+    pub(crate) fn evict(&self) -> bool {
+        let mut state = self.0.lock();
+        let idle = state.phase == Phase::Active && state.queue.is_empty();
+        if idle {
+            state.queue.push_back(Envelope::Evict);
+            let activation = state.activation.take();
+            drop(state);
+            if let Some(waker) = activation {
+                waker.wake();
+            }
+        }
+        idle
+    }
+
+    /// For an activation whose task was torn down without releasing the mailbox: drops what it
+    /// holds and lets the next message start afresh.
+    pub(crate) fn abandon(&self) {
+        let mut state = self.0.lock();
+        assert_eq!(state.phase, Phase::Active, "only a live activation can be torn down");
+        state.phase = Phase::Idle;
+        state.activation = None;
+        // Dropped after the lock: a sender's waker may come straight back here.
+        let dropped = std::mem::take(&mut state.queue);
+        drop(state);
+        drop(dropped);
+    }
+}

@@ -1,0 +1,113 @@
+//! Which namespaces there are, and what bounds their objects.
+
+use std::any::TypeId;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use abide_storage::{InvalidNamespace, Namespace};
+
+use crate::call::CallError;
+use crate::kind::Kind;
+
+/// Bounds of a node and its objects. Every one has an answer when it is hit.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Idle time before an activation is passivated.
+    pub idle_timeout: Duration,
+    /// Longest a turn may run, whatever its caller's deadline.
+    pub turn_timeout: Duration,
+    /// Messages one mailbox holds before callers get [`CallError::Overloaded`].
+    pub mailbox_messages_max: usize,
+    /// Commits of one object under way to the disk before its next turn waits. More than the
+    /// disk syncs in the time of one turn brings nothing.
+    pub pipelined_commits_max: usize,
+    /// Bytes of writes and frames one turn may stage.
+    pub stage_max_bytes: usize,
+    /// Bytes waiting in one session's outbound queue before it is closed with 1013.
+    pub outbound_max_bytes: usize,
+    /// Sessions on one object.
+    pub sessions_per_object_max: usize,
+    /// Alarms of one object.
+    pub alarms_per_object_max: usize,
+    /// Failures after which an alarm is parked; `None` never gives up.
+    pub alarm_retries_max: Option<u32>,
+    /// Activations on the node before idle ones are evicted early.
+    pub activations_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            idle_timeout: Duration::from_secs(10),
+            turn_timeout: Duration::from_secs(30),
+            mailbox_messages_max: 1_024,
+            pipelined_commits_max: 256,
+            stage_max_bytes: 16 * 1024 * 1024,
+            outbound_max_bytes: 1024 * 1024,
+            sessions_per_object_max: 100_000,
+            alarms_per_object_max: 1_024,
+            alarm_retries_max: None,
+            activations_max: 1_000_000,
+        }
+    }
+}
+
+/// A namespace with the kind of its actors.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) namespace: Namespace,
+    pub(crate) kind: Arc<dyn Kind>,
+}
+
+/// The registered namespaces; fixed once the node has started.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    by_name: BTreeMap<String, Arc<Entry>>,
+    by_type: HashMap<TypeId, Vec<Namespace>>,
+}
+
+/// Why a kind could not be registered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RegisterError {
+    /// The namespace's name is not well formed.
+    #[error(transparent)]
+    Invalid(#[from] InvalidNamespace),
+    /// The name is taken.
+    #[error("namespace '{0}' is registered twice")]
+    Taken(String),
+}
+
+impl Registry {
+    pub(crate) fn register(&mut self, name: &str, kind: Arc<dyn Kind>) -> Result<(), RegisterError> {
+        let namespace = Namespace::new(name)?;
+        if self.by_name.contains_key(name) {
+            return Err(RegisterError::Taken(name.to_owned()));
+        }
+        if let Some(type_id) = kind.description().type_id {
+            self.by_type.entry(type_id).or_default().push(namespace.clone());
+        }
+        self.by_name.insert(name.to_owned(), Arc::new(Entry { namespace, kind }));
+        Ok(())
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Result<&Arc<Entry>, CallError> {
+        let unknown = || CallError::UnknownNamespace { namespace: name.chars().take(80).collect() };
+        self.by_name.get(name).ok_or_else(unknown)
+    }
+
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.by_name.values()
+    }
+
+    /// The one namespace a Rust type is registered under.
+    pub(crate) fn namespace_of(&self, type_id: TypeId) -> Result<Namespace, CallError> {
+        match self.by_type.get(&type_id).map(Vec::as_slice) {
+            Some([namespace]) => Ok(namespace.clone()),
+            Some(several) => Err(CallError::InvalidObject {
+                detail: format!("the actor is registered as {several:?}: say which one is meant"),
+            }),
+            None => Err(CallError::UnknownNamespace { namespace: "of an unregistered actor".into() }),
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! A node's runtime: what the server, and the tests, talk to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use abide_storage::{Effect, NAME_SIZE_MAX_BYTES, Namespace, Object, ObjectId, Store};
+use tokio::sync::{Notify, oneshot};
+
+use crate::alarm::Scheduler;
+use crate::body::Body;
+use crate::call::{Access, Call, CallError, Deadline, Origin, Reply};
+use crate::catalog::{Catalog, Full};
+use crate::clock::Clock;
+use crate::connect::ConnectError;
+use crate::kind::{Description, Kind};
+use crate::mailbox::{Admission, Connect, Envelope, Fetch};
+use crate::registry::{Entry, Limits, RegisterError, Registry};
+use crate::rng::Rng;
+use crate::session::{Close, ConnectRequest, Connection, SessionCore, SessionId};
+use crate::tasks::{TaskKind, Tasks};
+use crate::waits::WaitGraph;
+
+/// An object as a client addresses it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Namespace and id.
+    pub object: Object,
+    /// The name, when it was addressed by one.
+    pub name: Option<Arc<str>>,
+}
+
+/// All that the activations of a node share.
+pub(crate) struct Node {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Clock,
+    pub(crate) rng: Rng,
+    pub(crate) tasks: Tasks,
+    pub(crate) limits: Limits,
+    pub(crate) registry: Registry,
+    pub(crate) catalog: Catalog,
+    pub(crate) alarms: Scheduler,
+    pub(crate) waits: WaitGraph,
+    draining: AtomicBool,
+    drain_began: Notify,
+    last_session: AtomicU64,
+}
+
+/// Runs actors over a store. Cheap to clone; all clones are the same node.
+#[derive(Clone)]
+pub struct Runtime(Arc<Node>);
+
+/// Puts a [`Runtime`] together.
+pub struct Builder {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    rng: Rng,
+    limits: Limits,
+    registry: Registry,
+}
+
+impl Builder {
+    /// Bounds other than the defaults.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// A clock other than the system's.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Randomness that can be had again.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.rng = Rng::from_seed(seed);
+        self
+    }
+
+    /// Registers a kind of actor under a namespace.
+    ///
+    /// # Errors
+    /// [`RegisterError`] when the namespace is not well formed or taken.
+    pub fn register(mut self, namespace: &str, kind: Arc<dyn Kind>) -> Result<Self, RegisterError> {
+        self.registry.register(namespace, kind)?;
+        Ok(self)
+    }
+
+    /// Starts the node: from now on it takes calls, and alarms fire. Must run inside a tokio
+    /// runtime.
+    #[must_use]
+    pub fn start(self) -> Runtime {
+        let Self { store, clock, rng, limits, registry } = self;
+        let node = Arc::new(Node {
+            store,
+            clock,
+            rng,
+            tasks: Tasks::default(),
+            limits,
+            registry,
+            catalog: Catalog::default(),
+            alarms: Scheduler::default(),
+            waits: WaitGraph::default(),
+            draining: AtomicBool::new(false),
+            drain_began: Notify::new(),
+            last_session: AtomicU64::new(0),
+        });
+        let clockwork = node.clone();
+        node.tasks.spawn(TaskKind::Background, "alarms", async move {
+            tokio::select! {
+                () = clockwork.alarms.run(&clockwork) => {}
+                () = clockwork.drain_began() => {}
+            }
+        });
+        Runtime(node)
+    }
+}
+
+/// One registered namespace.
+#[derive(Debug, Clone)]
+pub struct NamespaceInfo {
+    /// Its name.
+    pub name: Namespace,
+    /// What its objects can be asked.
+    pub description: Description,
+    /// Objects in memory.
+    pub activations: usize,
+    /// Sessions on its objects.
+    pub sessions: usize,
+}
+
+/// Figures of a node, for metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Activations there are now.
+    pub activations: usize,
+    /// Objects that are active or have sessions.
+    pub objects: usize,
+    /// Sessions there are now.
+    pub sessions: usize,
+}
+
+/// After its deadline a caller waits this much longer for the runtime's own answer, which knows
+/// whether the turn was undone; the caller alone can only say "unknown".
+const DEADLINE_GRACE: Duration = Duration::from_millis(50);
+
+impl Runtime {
+    /// Begins a runtime over `store` with the system's clock and randomness.
+    #[must_use]
+    pub fn builder(store: Arc<dyn Store>) -> Builder {
+        Builder {
+            store,
+            clock: Clock::system(),
+            rng: Rng::from_system(),
+            limits: Limits::default(),
+            registry: Registry::default(),
+        }
+    }
+
+    /// The registered namespaces, by name. Counts what is in memory, so the cost grows with it.
+    #[must_use]
+    pub fn namespaces(&self) -> Vec<NamespaceInfo> {
+        let slots = self.0.catalog.slots();
+        let info = |entry: &Arc<Entry>| {
+            let own = || slots.iter().filter(|slot| Arc::ptr_eq(&slot.entry, entry));
+            NamespaceInfo {
+                name: entry.namespace.clone(),
+                description: entry.kind.description().clone(),
+                activations: own().filter(|slot| slot.is_live()).count(),
+                sessions: own().map(|slot| slot.sessions.len()).sum(),
+            }
+        };
+        self.0.registry.entries().map(info).collect()
+    }
+
+    /// Figures for metrics. The cost grows with the objects in memory.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let slots = self.0.catalog.slots();
+        Stats {
+            activations: self.0.catalog.activations.load(Ordering::Relaxed),
+            objects: slots.len(),
+            sessions: slots.iter().map(|slot| slot.sessions.len()).sum(),
+        }
+    }
+
+    /// The object that `address` names in a namespace: a name, or `id:` and 64 hex digits.
+    ///
+    /// # Errors
+    /// [`CallError::UnknownNamespace`] or [`CallError::InvalidObject`]. No effect.
+    pub fn target(&self, namespace: &str, address: &str) -> Result<Target, CallError> {
+        self.0.target(namespace, address)
+    }
+
+    /// Calls a method and waits for the reply, which comes when all it may reveal is durable.
+    ///
+    /// # Errors
+    /// Every [`CallError`]; [`CallError::effect`] says whether the object may have changed.
+    ///
+    /// # Cancel safety
+    /// The call may be carried out all the same.
+    pub async fn call(&self, target: &Target, call: Call) -> Result<Reply, CallError> {
+        self.0.refuse_when_draining()?;
+        self.0.call(target, call).await
+    }
+
+    /// Hands a raw HTTP request to the object's `fetch` callback.
+    ///
+    /// # Errors
+    /// Every [`CallError`]; [`CallError::effect`] says whether the object may have changed.
+    ///
+    /// # Cancel safety
+    /// The request may be handled all the same.
+    pub async fn fetch(
+        &self,
+        target: &Target,
+        request: http::Request<Body>,
+        deadline: Deadline,
+        origin: Origin,
+    ) -> Result<http::Response<Body>, CallError> {
+        self.0.refuse_when_draining()?;
+        if !self.0.description(target)?.callbacks.fetch {
+            return Err(no_callback(target, "fetch"));
+        }
+        let (reply, answer) = oneshot::channel();
+        self.0.push(target, Envelope::Fetch(Box::new(Fetch { request, deadline, origin, reply })))?;
+        answered(answer, deadline).await
+    }
+
+    /// Asks the object for a session.
+    ///
+    /// # Errors
+    /// [`ConnectError`]: refused by the actor, too many sessions, or the turn failed.
+    ///
+    /// # Cancel safety
+    /// The object may have accepted; it then hears of a lost connection.
+    pub async fn connect(
+        &self,
+        target: &Target,
+        request: ConnectRequest,
+        deadline: Deadline,
+    ) -> Result<Connection, ConnectError> {
+        self.0.refuse_when_draining()?;
+        let node = &self.0;
+        if !node.description(target)?.callbacks.connected {
+            return Err(no_callback(target, "connected").into());
+        }
+        let limit = node.limits.sessions_per_object_max;
+        if node.catalog.slot(node, target).sessions.len() >= limit {
+            return Err(ConnectError::TooManySessions { limit });
+        }
+        let id = SessionId(node.last_session.fetch_add(1, Ordering::Relaxed) + 1);
+        let core = SessionCore::new(id, node.limits.outbound_max_bytes);
+        let (reply, answer) = oneshot::channel();
+        let connect = Connect { session: core.clone(), request: request.into(), deadline, reply };
+        let slot = node.push(target, Envelope::Connect(Box::new(connect)))?;
+        // Made before the answer: when this future is dropped meanwhile, the object hears that the
+        // client vanished.
+        let connection = Connection::new(node.clone(), slot, core);
+        match tokio::time::timeout_at(deadline.0 + DEADLINE_GRACE, answer).await {
+            Ok(Ok(Ok(()))) => Ok(connection),
+            Ok(Ok(Err(error))) => {
+                connection.never_was();
+                Err(error)
+            }
+            Ok(Err(_dropped)) => Err(CallError::Dropped.into()),
+            Err(_elapsed) => {
+                Err(CallError::DeadlineExceeded { effect: Effect::Unknown }.into())
+            }
+        }
+    }
+
+    /// Refuses what is new, lets every turn under way finish and become durable, ends every
+    /// activation, then closes the sessions with 1012. Returns when no activation is left; the
+    /// caller bounds it with its own deadline.
+    ///
+    /// # Cancel safety
+    /// Yes: call it again to go on.
+    pub async fn drain(&self) {
+        let node = &self.0;
+        node.draining.store(true, Ordering::SeqCst);
+        node.drain_began.notify_waiters();
+        while node.catalog.activations.load(Ordering::SeqCst) > 0 {
+            node.catalog.evict_all();
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        for slot in node.catalog.slots() {
+            slot.sessions.close_all(&Close::new(Close::RESTART, "the server restarts"));
+        }
+    }
+
+    /// Whether [`drain`](Self::drain) has begun.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.0.is_draining()
+    }
+}
+
+impl Node {
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    fn refuse_when_draining(&self) -> Result<(), CallError> {
+        if self.is_draining() { Err(CallError::Draining) } else { Ok(()) }
+    }
+
+    async fn drain_began(&self) {
+        let began = self.drain_began.notified();
+        if !self.is_draining() {
+            began.await;
+        }
+    }
+
+    pub(crate) fn target(&self, namespace: &str, address: &str) -> Result<Target, CallError> {
+        let namespace = self.registry.get(namespace)?.namespace.clone();
+        let invalid = |detail: String| CallError::InvalidObject { detail };
+        if let Some(digits) = address.strip_prefix("id:") {
+            let id = ObjectId::parse(&namespace, digits).map_err(|e| invalid(e.to_string()))?;
+            return Ok(Target { object: Object { namespace, id }, name: None });
+        }
+        if address.is_empty() {
+            return Err(invalid("an object's name has at least one character".into()));
+        }
+        if address.len() > NAME_SIZE_MAX_BYTES {
+            return Err(invalid(format!(
+                "an object's name has at most {NAME_SIZE_MAX_BYTES} bytes, this one has {}",
+                address.len()
+            )));
+        }
+        let id = ObjectId::from_name(&namespace, address);
+        Ok(Target { object: Object { namespace, id }, name: Some(address.into()) })
+    }
+
+    /// Checks the call against the kind's description, so that what cannot be right wakes no
+    /// object, then hands it over and waits.
+    pub(crate) async fn call(
+        self: &Arc<Self>,
+        target: &Target,
+        call: Call,
+    ) -> Result<Reply, CallError> {
+        let description = self.description(target)?;
+        let Some(method) = description.method(&call.method) else {
+            return Err(CallError::UnknownMethod {
+                namespace: target.object.namespace.as_str().to_owned(),
+                method: call.method.chars().take(80).collect(),
+                known: description.methods.iter().map(|m| m.name.to_owned()).collect(),
+            });
+        };
+        if call.access == Access::Read && method.access == Access::Write {
+            return Err(CallError::NotARead { method: call.method.to_string() });
+        }
+        let deadline = call.deadline;
+        let (reply, answer) = oneshot::channel();
+        self.push(target, Envelope::Call { call: Arc::new(call), reply })?;
+        answered(answer, deadline).await
+    }
+
+    fn push(
+        self: &Arc<Self>,
+        target: &Target,
+        envelope: Envelope,
+    ) -> Result<Arc<crate::catalog::Slot>, CallError> {
+        let admission = Admission::Bounded(self.limits.mailbox_messages_max);
+        self.catalog.push(self, target, envelope, admission).map_err(|Full { waiting, .. }| {
+            CallError::Overloaded { object: target.object.clone(), waiting }
+        })
+    }
+
+    fn description(&self, target: &Target) -> Result<&Description, CallError> {
+        Ok(self.registry.get(target.object.namespace.as_str())?.kind.description())
+    }
+}
+
+/// Waits for the runtime's answer, a little past the deadline.
+async fn answered<T>(
+    answer: oneshot::Receiver<Result<T, CallError>>,
+    deadline: Deadline,
+) -> Result<T, CallError> {
+    match tokio::time::timeout_at(deadline.0 + DEADLINE_GRACE, answer).await {
+        Ok(answer) => answer.unwrap_or(Err(CallError::Dropped)),
+        Err(_elapsed) => Err(CallError::DeadlineExceeded { effect: Effect::Unknown }),
+    }
+}
+
+fn no_callback(target: &Target, callback: &'static str) -> CallError {
+    CallError::NoCallback { namespace: target.object.namespace.as_str().to_owned(), callback }
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime").field("stats", &self.stats()).finish()
+    }
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder").field("registry", &self.registry).finish_non_exhaustive()
+    }
+}

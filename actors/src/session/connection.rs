@@ -1,0 +1,141 @@
+//! The transport's end of a session.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::{Close, Frame, SessionCore, SessionId};
+use crate::catalog::{Full, Slot};
+use crate::mailbox::{Admission, Envelope};
+use crate::runtime::Node;
+
+/// What a transport holds of a session: it pumps frames between this and its socket.
+///
+/// Dropping it means that the client vanished: the object hears a close with code 1006.
+pub struct Connection {
+    node: Arc<Node>,
+    slot: Arc<Slot>,
+    core: Arc<SessionCore>,
+    /// A frame the full mailbox did not take yet.
+    waiting: Option<Frame>,
+    ended: bool,
+}
+
+/// What became of a frame handed over with [`Connection::deliver`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Incoming {
+    /// The object will handle it. Read no further frame until [`Outgoing::Readable`].
+    Accepted,
+    /// Answered below the object: write this, and read on.
+    Answered(Frame),
+    /// The kind takes no frames, or the node drains: it was dropped; read on.
+    Ignored,
+}
+
+/// What the transport is to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outgoing {
+    /// Write this frame.
+    Frame(Frame),
+    /// Write this close frame and end; nothing comes after it.
+    Close(Close),
+    /// The frame handed over has been handled: read the next one.
+    Readable,
+}
+
+impl Connection {
+    pub(crate) fn new(node: Arc<Node>, slot: Arc<Slot>, core: Arc<SessionCore>) -> Self {
+        Self { node, slot, core, waiting: None, ended: false }
+    }
+
+    /// The session's number.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        self.core.id
+    }
+
+    /// The subprotocol the actor chose.
+    #[must_use]
+    pub fn protocol(&self) -> Option<Arc<str>> {
+        self.core.protocol()
+    }
+
+    /// Hands a frame from the client to the object. One at a time: that is what keeps a session's
+    /// frames in order and paces a client that sends faster than the object handles.
+    ///
+    /// # Panics
+    /// When a frame handed over before has not been handled yet.
+    pub fn deliver(&mut self, frame: Frame) -> Incoming {
+        assert!(self.waiting.is_none(), "a session hands over one frame at a time");
+        if let Some(response) = self.slot.sessions.auto_response(&frame) {
+            return Incoming::Answered(response);
+        }
+        let takes_frames = self.slot.entry.kind.description().callbacks.message;
+        if !takes_frames || self.node.is_draining() {
+            return Incoming::Ignored;
+        }
+        self.core.outbound.begin_turn();
+        self.try_push(frame);
+        Incoming::Accepted
+    }
+
+    fn try_push(&mut self, frame: Frame) {
+        let envelope = Envelope::Frame { session: self.core.clone(), frame };
+        let admission = Admission::Bounded(self.node.limits.mailbox_messages_max);
+        match self.node.catalog.push(&self.node, &self.slot.target, envelope, admission) {
+            Err(Full { envelope: Envelope::Frame { frame, .. }, .. }) => {
+                self.waiting = Some(frame);
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+
+    /// What to do next. `reading` says that the transport is reading already, so that it need not
+    /// be told to.
+    pub fn poll_outgoing(&mut self, cx: &Context<'_>, reading: bool) -> Poll<Outgoing> {
+        if let Some(frame) = self.waiting.take() {
+            // Enter first, try afterwards: room that appears in between is then seen or announced.
+            self.slot.mailbox.wake_when_room(self.core.id, cx.waker());
+            self.try_push(frame);
+        }
+        self.core.outbound.poll(cx, reading)
+    }
+
+    /// The session has ended as the transport says: the client closed it, or the socket failed.
+    pub fn closed(mut self, close: Close) {
+        self.end(close);
+    }
+
+    /// The object refused: there is no session to end.
+    pub(crate) fn never_was(mut self) {
+        self.ended = true;
+    }
+
+    fn end(&mut self, close: Close) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        self.core.outbound.end();
+        if self.slot.entry.kind.description().callbacks.disconnected {
+            let envelope = Envelope::Disconnected { session: self.core.clone(), close };
+            let taken =
+                self.node.catalog.push(&self.node, &self.slot.target, envelope, Admission::Always);
+            debug_assert!(taken.is_ok(), "an unbounded admission is never refused");
+        } else {
+            self.slot.sessions.remove(&self.core);
+            self.node.catalog.forget_if_unused(&self.slot);
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.end(Close::new(Close::ABNORMAL, "the connection was lost"));
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Connection({} on {})", self.core.id, self.slot.object())
+    }
+}

@@ -1,0 +1,124 @@
+//! A session's queue towards its client: bounded in bytes, drained by the transport.
+
+use std::collections::VecDeque;
+use std::task::{Poll, Waker};
+
+use parking_lot::Mutex;
+
+use super::{Close, Frame, Outgoing};
+
+/// What a queued frame costs beside its payload: the queue's own entry and the wire header.
+const FRAME_OVERHEAD_BYTES: usize = 64;
+
+/// **bounded**: when a frame does not fit, the queue is dropped and the session closes with 1013.
+/// A gap in the stream would be a silent loss; a close is an answer the client can act on.
+pub(crate) struct Outbound {
+    queue: Mutex<Queue>,
+    max_bytes: usize,
+}
+
+#[derive(Default)]
+struct Queue {
+    frames: VecDeque<Frame>,
+    queued_bytes: usize,
+    /// Sent after the frames queued before it; nothing is queued after it.
+    close: Option<Close>,
+    /// The transport is gone or has taken the close.
+    ended: bool,
+    /// A frame from the client is with the actor; the transport reads the next one afterwards.
+    frame_in_turn: bool,
+    transport: Option<Waker>,
+}
+
+impl Outbound {
+    pub(super) fn new(max_bytes: usize) -> Self {
+        Self { queue: Mutex::default(), max_bytes }
+    }
+
+    /// Queues a frame, or closes the session when the client is too far behind.
+    pub(crate) fn send(&self, frame: Frame) {
+        let mut queue = self.queue.lock();
+        if queue.ended || queue.close.is_some() {
+            return;
+        }
+        let cost = frame.size_bytes() + FRAME_OVERHEAD_BYTES;
+        if queue.queued_bytes + cost > self.max_bytes {
+            queue.frames = VecDeque::new();
+            queue.queued_bytes = 0;
+            let reason = format!("more than {} bytes were waiting to be read", self.max_bytes);
+            queue.close = Some(Close::new(Close::TRY_AGAIN_LATER, reason));
+        } else {
+            queue.queued_bytes += cost;
+            queue.frames.push_back(frame);
+        }
+        wake(queue);
+    }
+
+    /// Ends the session after what is queued. The first close wins.
+    pub(crate) fn close(&self, close: Close) {
+        let mut queue = self.queue.lock();
+        if !queue.ended && queue.close.is_none() {
+            queue.close = Some(close);
+            wake(queue);
+        }
+    }
+
+    /// The transport is gone: nothing can be sent any more.
+    pub(super) fn end(&self) {
+        let mut queue = self.queue.lock();
+        queue.ended = true;
+        queue.frames = VecDeque::new();
+        queue.queued_bytes = 0;
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.queue.lock().ended
+    }
+
+    pub(super) fn begin_turn(&self) {
+        let mut queue = self.queue.lock();
+        assert!(!queue.frame_in_turn, "a session hands over one frame at a time");
+        queue.frame_in_turn = true;
+    }
+
+    /// The actor is done with the session's frame: the transport may read on.
+    pub(crate) fn end_turn(&self) {
+        let mut queue = self.queue.lock();
+        queue.frame_in_turn = false;
+        wake(queue);
+    }
+
+    /// Something to write, or `Readable` when a frame handed over has just been handled.
+    pub(super) fn poll(&self, cx: &std::task::Context<'_>, reading: bool) -> Poll<Outgoing> {
+        let mut queue = self.queue.lock();
+        if let Some(frame) = queue.frames.pop_front() {
+            queue.queued_bytes -= frame.size_bytes() + FRAME_OVERHEAD_BYTES;
+            if queue.frames.is_empty() && queue.frames.capacity() > 64 {
+                // An idle session must cost little: give back what one burst needed.
+                queue.frames = VecDeque::new();
+            }
+            return Poll::Ready(Outgoing::Frame(frame));
+        }
+        if let Some(close) = queue.close.take() {
+            queue.ended = true;
+            return Poll::Ready(Outgoing::Close(close));
+        }
+        if !reading && !queue.frame_in_turn {
+            return Poll::Ready(Outgoing::Readable);
+        }
+        match &mut queue.transport {
+            Some(waker) if waker.will_wake(cx.waker()) => {}
+            transport => *transport = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+}
+
+/// Wakes the transport after the lock is released, so that it does not run into it.
+fn wake(mut queue: parking_lot::MutexGuard<'_, Queue>) {
+    let transport = queue.transport.take();
+    drop(queue);
+    if let Some(waker) = transport {
+        waker.wake();
+    }
+}

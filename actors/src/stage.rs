@@ -1,0 +1,75 @@
+//! What a turn has staged: writes, alarms, frames. Nothing of it exists until the turn succeeds.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use abide_storage::Timestamp;
+use bytes::Bytes;
+
+use crate::call::CallError;
+use crate::session::{AutoResponse, Close, Frame, SessionChange, SessionCore, SessionId};
+
+/// Everything one turn wants to happen. Shared by the turn's context and its sessions, under one
+/// lock that only this activation takes.
+#[derive(Default)]
+pub(crate) struct Stage {
+    /// Key-value rows; `None` deletes.
+    pub(crate) data: BTreeMap<Bytes, Option<Bytes>>,
+    /// Alarms by name; `None` cancels.
+    pub(crate) alarms: BTreeMap<Arc<str>, Option<Timestamp>>,
+    /// Frames and closes, in order.
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) sessions: HashMap<SessionId, SessionChange>,
+    /// `Some(None)` stops the tick.
+    pub(crate) tick: Option<Option<Duration>>,
+    pub(crate) auto_response: Option<Option<AutoResponse>>,
+    pub(crate) passivate: bool,
+    staged_bytes: usize,
+}
+
+/// Something that leaves the object once the turn is durable.
+pub(crate) enum Effect {
+    Send { session: Arc<SessionCore>, frame: Frame },
+    Broadcast { frame: Frame, tag: Option<Arc<str>>, except: Box<[SessionId]>, newest: SessionId },
+    Close { session: Arc<SessionCore>, close: Close },
+}
+
+/// What an effect costs beside its payload.
+const EFFECT_OVERHEAD_BYTES: usize = 64;
+
+impl Stage {
+    pub(crate) fn effect(&mut self, effect: Effect) {
+        self.staged_bytes += EFFECT_OVERHEAD_BYTES
+            + match &effect {
+                Effect::Send { frame, .. } | Effect::Broadcast { frame, .. } => frame.size_bytes(),
+                Effect::Close { .. } => 0,
+            };
+        self.effects.push(effect);
+    }
+
+    pub(crate) fn put(&mut self, key: Bytes, value: Option<Bytes>) {
+        self.staged_bytes +=
+            EFFECT_OVERHEAD_BYTES + key.len() + value.as_ref().map_or(0, Bytes::len);
+        self.data.insert(key, value);
+    }
+
+    pub(crate) fn session(&mut self, id: SessionId) -> &mut SessionChange {
+        self.sessions.entry(id).or_default()
+    }
+
+    pub(crate) fn session_change(&self, id: SessionId) -> Option<&SessionChange> {
+        self.sessions.get(&id)
+    }
+
+    /// **bounded**: what a turn staged is checked once, when it ends.
+    pub(crate) fn check(&self, limit_bytes: usize) -> Result<(), CallError> {
+        if self.staged_bytes <= limit_bytes {
+            return Ok(());
+        }
+        Err(CallError::LimitExceeded {
+            what: "writes and frames staged by one turn",
+            limit: format!("{limit_bytes} bytes"),
+        })
+    }
+}

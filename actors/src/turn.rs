@@ -1,0 +1,414 @@
+//! One message's view of the object: what a kind may see and stage while it handles it.
+
+use std::any::TypeId;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use abide_storage::{
+    Direction, KEY_SIZE_MAX_BYTES, Namespace, Object, Scan, Section, Timestamp, Version,
+};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::alarm::AlarmTable;
+use crate::call::{Call, CallError, Deadline, Origin, Reply};
+use crate::catalog::Slot;
+use crate::payload::Payload;
+use crate::runtime::Node;
+use crate::session::{AutoResponse, Frame, Session, SessionId};
+use crate::stage::{Effect, Stage};
+
+/// What the turns of one activation share.
+pub(crate) struct Shared {
+    pub(crate) node: Arc<Node>,
+    pub(crate) slot: Arc<Slot>,
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) stage: Arc<Mutex<Stage>>,
+    pub(crate) alarms: Mutex<AlarmTable>,
+    version: AtomicU64,
+    /// Turns whose effects the output gate holds.
+    held: AtomicUsize,
+    gate_opened: Notify,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        node: Arc<Node>,
+        slot: Arc<Slot>,
+        name: Option<Arc<str>>,
+        version: Version,
+        alarms: AlarmTable,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            node,
+            slot,
+            name,
+            stage: Arc::default(),
+            alarms: Mutex::new(alarms),
+            version: AtomicU64::new(version.0),
+            held: AtomicUsize::new(0),
+            gate_opened: Notify::new(),
+        })
+    }
+
+    pub(crate) fn version(&self) -> Version {
+        Version(self.version.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_version(&self, version: Version) {
+        let before = self.version.swap(version.0, Ordering::Relaxed);
+        assert!(before < version.0, "a commit must move the version forward");
+    }
+
+    /// The activation says how many turns its gate holds, so that calls to other objects can wait
+    /// for them.
+    pub(crate) fn set_held(&self, turns: usize) {
+        if self.held.swap(turns, Ordering::Relaxed) != 0 && turns == 0 {
+            self.gate_opened.notify_waiters();
+        }
+    }
+
+    async fn earlier_turns_durable(&self) {
+        loop {
+            let opened = self.gate_opened.notified();
+            if self.held.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+            opened.await;
+        }
+    }
+
+    pub(crate) fn session(&self, core: Arc<crate::session::SessionCore>) -> Session {
+        Session { core, stage: self.stage.clone() }
+    }
+}
+
+/// What a [`Kind`](crate::Kind) may see and stage during one turn. Staged things happen when the
+/// turn has succeeded, together with its commit; of a failed turn nothing happens.
+pub struct TurnContext {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) deadline: Deadline,
+    pub(crate) origin: Origin,
+}
+
+impl TurnContext {
+    /// The object.
+    #[must_use]
+    pub fn object(&self) -> &Object {
+        self.shared.slot.object()
+    }
+
+    /// Its name, when it has been addressed by one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.shared.name.as_deref()
+    }
+
+    /// Its namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.object().namespace.as_str()
+    }
+
+    /// Its version before this turn, counting commits that are still on their way to the disk.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.shared.version()
+    }
+
+    /// Wall time. Virtual in a test world.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.shared.node.clock.now()
+    }
+
+    /// When the turn is ended and undone if it is not done.
+    #[must_use]
+    pub fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
+    /// Where the message comes from.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// A random number, reproducible in a test world.
+    #[must_use]
+    pub fn random_u64(&self) -> u64 {
+        self.shared.node.rng.u64()
+    }
+
+    /// The value of a key, with what this turn has staged.
+    ///
+    /// # Errors
+    /// [`CallError::Read`] when the store cannot be read. Effect *none*.
+    ///
+    /// # Cancel safety
+    /// Yes.
+    pub async fn get(&self, key: &[u8]) -> Result<Option<Bytes>, CallError> {
+        if let Some(staged) = self.shared.stage.lock().data.get(key) {
+            return Ok(staged.clone());
+        }
+        Ok(self.shared.node.store.get(self.object(), Section::Data, key).await?)
+    }
+
+    /// Keys and values of a range, with what this turn has staged.
+    ///
+    /// # Errors
+    /// [`CallError::Read`] when the store cannot be read. Effect *none*.
+    ///
+    /// # Cancel safety
+    /// Yes.
+    pub async fn list(&self, options: ListOptions) -> Result<Vec<(Bytes, Bytes)>, CallError> {
+        let ListOptions { start, end, direction, limit } = options;
+        if is_empty(&start, &end) {
+            return Ok(Vec::new());
+        }
+        // Staged deletions can hide that many committed rows, so ask for that many more.
+        let staged: BTreeMap<Bytes, Option<Bytes>> = {
+            let stage = self.shared.stage.lock();
+            let range = stage.data.range((start.clone(), end.clone()));
+            range.map(|(key, value)| (key.clone(), value.clone())).collect()
+        };
+        let hidden = staged.values().filter(|value| value.is_none()).count();
+        let scan = Scan {
+            section: Section::Data,
+            start,
+            end,
+            direction,
+            limit: limit.saturating_add(hidden),
+        };
+        let committed = self.shared.node.store.scan(self.object(), scan).await?;
+        if staged.is_empty() {
+            return Ok(committed);
+        }
+        let mut rows: BTreeMap<Bytes, Option<Bytes>> =
+            committed.into_iter().map(|(key, value)| (key, Some(value))).collect();
+        rows.extend(staged);
+        let present = rows.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        Ok(match direction {
+            Direction::Forward => present.take(limit).collect(),
+            Direction::Reverse => present.rev().take(limit).collect(),
+        })
+    }
+
+    /// Stages a key's new value.
+    ///
+    /// # Errors
+    /// [`CallError::LimitExceeded`] when the key is longer than 2,048 bytes; nothing is staged.
+    pub fn put(&self, key: Bytes, value: Bytes) -> Result<(), CallError> {
+        self.stage_row(key, Some(value))
+    }
+
+    /// Stages the removal of a key.
+    ///
+    /// # Errors
+    /// [`CallError::LimitExceeded`] when the key is longer than 2,048 bytes; nothing is staged.
+    pub fn delete(&self, key: Bytes) -> Result<(), CallError> {
+        self.stage_row(key, None)
+    }
+
+    fn stage_row(&self, key: Bytes, value: Option<Bytes>) -> Result<(), CallError> {
+        if key.len() > KEY_SIZE_MAX_BYTES {
+            return Err(CallError::LimitExceeded {
+                what: "length of a key",
+                limit: format!("{KEY_SIZE_MAX_BYTES} bytes"),
+            });
+        }
+        self.shared.stage.lock().put(key, value);
+        Ok(())
+    }
+
+    /// Stages an alarm; one of the same name is replaced. A time that has passed means at once.
+    ///
+    /// # Errors
+    /// [`CallError::LimitExceeded`] when the object has too many alarms or the name is longer
+    /// than 256 bytes; nothing is staged.
+    pub fn set_alarm(&self, name: &str, at: Timestamp) -> Result<(), CallError> {
+        if name.len() > ALARM_NAME_SIZE_MAX_BYTES {
+            return Err(CallError::LimitExceeded {
+                what: "length of an alarm's name",
+                limit: format!("{ALARM_NAME_SIZE_MAX_BYTES} bytes"),
+            });
+        }
+        let mut stage = self.shared.stage.lock();
+        let known = self.shared.alarms.lock();
+        let more = stage.alarms.keys().filter(|staged| !known.contains(staged)).count();
+        let max = self.shared.node.limits.alarms_per_object_max;
+        let is_new = !known.contains(name) && !stage.alarms.contains_key(name);
+        if is_new && known.len() + more >= max {
+            return Err(CallError::LimitExceeded {
+                what: "alarms of an object",
+                limit: max.to_string(),
+            });
+        }
+        stage.alarms.insert(name.into(), Some(at));
+        Ok(())
+    }
+
+    /// Stages the removal of an alarm; of one that is not set it does nothing.
+    pub fn cancel_alarm(&self, name: &str) {
+        self.shared.stage.lock().alarms.insert(name.into(), None);
+    }
+
+    /// When the alarm is set for, with what this turn has staged. While its handler runs: `None`.
+    #[must_use]
+    pub fn alarm(&self, name: &str) -> Option<Timestamp> {
+        if let Some(staged) = self.shared.stage.lock().alarms.get(name) {
+            return *staged;
+        }
+        self.shared.alarms.lock().scheduled(name)
+    }
+
+    /// The sessions on the object with the tag (`None`: all), in the order they came.
+    #[must_use]
+    pub fn sessions(&self, tag: Option<&str>) -> Vec<Session> {
+        let cores = self.shared.slot.sessions.select(tag);
+        cores.into_iter().map(|core| self.shared.session(core)).collect()
+    }
+
+    /// How many sessions are on the object.
+    #[must_use]
+    pub fn session_count(&self) -> usize {
+        self.shared.slot.sessions.len()
+    }
+
+    /// Stages one frame for all sessions with the tag (`None`: all) but those excepted.
+    pub fn broadcast(&self, frame: Frame, tag: Option<&str>, except: &[SessionId]) {
+        let newest = self.shared.slot.sessions.newest();
+        let tag = tag.map(Into::into);
+        let except = except.into();
+        self.shared.stage.lock().effect(Effect::Broadcast { frame, tag, except, newest });
+    }
+
+    /// Stages a pair of frames: a session that sends the first is answered with the second
+    /// without waking the object. `None` ends that. Forgotten when the object has neither
+    /// activation nor sessions.
+    pub fn set_auto_response(&self, pair: Option<(Frame, Frame)>) {
+        let auto = pair.map(|(request, response)| AutoResponse { request, response });
+        self.shared.stage.lock().auto_response = Some(auto);
+    }
+
+    /// Stages an in-memory interval for the `tick` callback; `None` ends it. It keeps the
+    /// activation alive and is gone with it.
+    pub fn set_tick(&self, every: Option<Duration>) {
+        self.shared.stage.lock().tick = Some(every.map(|every| every.max(TICK_MIN)));
+    }
+
+    /// Ends the activation after this turn, as if it had been idle long enough.
+    pub fn passivate(&self) {
+        self.shared.stage.lock().passivate = true;
+    }
+
+    /// Calls a method of another object and waits for its reply.
+    ///
+    /// It leaves when the commits of this object's earlier turns are durable. What *this* turn has
+    /// staged is not durable yet and is undone if the turn fails afterwards, while what the other
+    /// object did stays done, as with any call over a network.
+    ///
+    /// # Errors
+    /// Every [`CallError`], with the effect the call may have had on the other object;
+    /// [`CallError::Deadlock`] at once when the other object waits for this one.
+    ///
+    /// # Cancel safety
+    /// The call may be carried out all the same.
+    pub async fn call(
+        &self,
+        namespace: &str,
+        name: &str,
+        method: &str,
+        arguments: Payload,
+    ) -> Result<Reply, CallError> {
+        let node = &self.shared.node;
+        let target = node.target(namespace, name)?;
+        let wait = node.waits.wait(self.object(), &target.object, &self.origin.chain)?;
+        self.shared.earlier_turns_durable().await;
+        let origin = Origin {
+            chain: self.origin.chain.and(self.object().clone()),
+            ..self.origin.clone()
+        };
+        let call = Call { origin, ..Call::new(method, arguments, self.deadline) };
+        let reply = node.call(&target, call).await;
+        drop(wait);
+        reply
+    }
+
+    /// The namespace a Rust actor is registered under.
+    ///
+    /// # Errors
+    /// [`CallError::UnknownNamespace`] when it is not registered, [`CallError::InvalidObject`]
+    /// when it is registered several times.
+    pub fn namespace_of(&self, type_id: TypeId) -> Result<Namespace, CallError> {
+        self.shared.node.registry.namespace_of(type_id)
+    }
+}
+
+impl fmt::Debug for TurnContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TurnContext({})", self.object())
+    }
+}
+
+/// Longest name of an alarm.
+const ALARM_NAME_SIZE_MAX_BYTES: usize = 256;
+
+/// A tick more often than the timer's own resolution would only burn the core.
+const TICK_MIN: Duration = Duration::from_millis(1);
+
+/// A range of keys to list.
+#[derive(Debug, Clone)]
+pub struct ListOptions {
+    /// First key.
+    pub start: Bound<Bytes>,
+    /// Last key.
+    pub end: Bound<Bytes>,
+    /// Order of the answer, which `limit` counts from.
+    pub direction: Direction,
+    /// At most this many.
+    pub limit: usize,
+}
+
+impl ListOptions {
+    /// Every key.
+    #[must_use]
+    pub fn all() -> Self {
+        Self {
+            start: Bound::Unbounded,
+            end: Bound::Unbounded,
+            direction: Direction::Forward,
+            limit: usize::MAX,
+        }
+    }
+
+    /// The keys that begin with `prefix`.
+    #[must_use]
+    pub fn prefix(prefix: &[u8]) -> Self {
+        // The end is the prefix with its last byte that is not 0xff counted up, and cut there.
+        let kept = prefix.iter().rposition(|byte| *byte != u8::MAX);
+        let end = kept.map_or(Bound::Unbounded, |last| {
+            let mut end = prefix[..=last].to_vec();
+            end[last] += 1;
+            Bound::Excluded(end.into())
+        });
+        Self { start: Bound::Included(Bytes::copy_from_slice(prefix)), end, ..Self::all() }
+    }
+}
+
+/// `BTreeMap::range` panics on ranges that end before they start; to us they are just empty.
+fn is_empty(start: &Bound<Bytes>, end: &Bound<Bytes>) -> bool {
+    match (start, end) {
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+        (Bound::Included(start), Bound::Included(end)) => start > end,
+        (
+            Bound::Included(start) | Bound::Excluded(start),
+            Bound::Included(end) | Bound::Excluded(end),
+        ) => start >= end,
+    }
+}

@@ -1,0 +1,122 @@
+//! Reminders: one durable alarm each. They survive restarts, and one that must be heard is
+//! retried by the runtime until somebody listens.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use abide::prelude::*;
+
+/// Reminders that have fired and are remembered; older ones are forgotten.
+const HISTORY_MAX: usize = 100;
+/// Reminders waiting at once.
+const PENDING_MAX: usize = 1_000;
+
+/// The reminders of one person, by name.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Reminders {
+    pending: BTreeMap<String, Pending>,
+    history: VecDeque<Fired>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Pending {
+    text: String,
+    at: Timestamp,
+    until_heard: bool,
+}
+
+/// One reminder that waits.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Reminder {
+    /// Chosen by who set it.
+    pub(crate) name: String,
+    /// What it says.
+    pub(crate) text: String,
+    /// When it was set for, Unix milliseconds.
+    pub(crate) at: u64,
+}
+
+/// One reminder that has fired.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Fired {
+    /// Chosen by who set it.
+    pub(crate) name: String,
+    /// What it says.
+    pub(crate) text: String,
+    /// When it fired, Unix milliseconds.
+    pub(crate) at: u64,
+    /// How often it had failed before, because nobody was there to hear it.
+    pub(crate) retries: u32,
+}
+
+#[actor]
+impl Reminders {
+    /// Says `text` in `in_ms` milliseconds to every session, and into the history. The same name
+    /// again replaces the first. With `until_heard` it fires only once somebody is connected.
+    #[call]
+    async fn remind(
+        &mut self,
+        ctx: &mut Context<Self>,
+        name: String,
+        in_ms: u64,
+        text: String,
+        until_heard: Option<bool>,
+    ) -> Result<(), ActorError> {
+        if self.pending.len() >= PENDING_MAX && !self.pending.contains_key(&name) {
+            let message = format!("{PENDING_MAX} reminders are waiting already");
+            return Err(ActorError::new("too-many-reminders", message).status(409));
+        }
+        let at = ctx.now() + Duration::from_millis(in_ms);
+        ctx.set_alarm(&name, at)?;
+        self.pending.insert(name, Pending { text, at, until_heard: until_heard.unwrap_or(false) });
+        Ok(())
+    }
+
+    /// Takes a reminder back; whether there was one.
+    #[call]
+    async fn cancel(&mut self, ctx: &mut Context<Self>, name: String) -> bool {
+        ctx.cancel_alarm(&name);
+        self.pending.remove(&name).is_some()
+    }
+
+    /// The reminders that wait, by name.
+    #[call]
+    async fn pending(&self) -> Vec<Reminder> {
+        let waiting = self.pending.iter().map(|(name, pending)| Reminder {
+            name: name.clone(),
+            text: pending.text.clone(),
+            at: pending.at.0,
+        });
+        waiting.collect()
+    }
+
+    /// What has fired, oldest first.
+    #[call]
+    async fn history(&self) -> Vec<Fired> {
+        self.history.iter().cloned().collect()
+    }
+
+    /// Lets everybody listen.
+    fn connected(&mut self) {}
+
+    /// An alarm whose turn fails is not lost: nothing of the turn is kept, and the runtime tries
+    /// again after 2 s, 4 s, 8 s and so on. Here a failure is chosen: nobody was listening.
+    async fn alarm(&mut self, ctx: &mut Context<Self>, alarm: Alarm) -> Result<(), ActorError> {
+        // None: it was cancelled while it was on its way.
+        let Some(reminder) = self.pending.remove(&*alarm.name) else { return Ok(()) };
+        if reminder.until_heard && ctx.session_count() == 0 {
+            return Err(ActorError::new("nobody-listens", "no session is open to hear it"));
+        }
+        let fired = Fired {
+            name: alarm.name.to_string(),
+            text: reminder.text,
+            at: ctx.now().0,
+            retries: alarm.retries,
+        };
+        ctx.broadcast_json(&fired)?;
+        if self.history.len() == HISTORY_MAX {
+            self.history.pop_front();
+        }
+        self.history.push_back(fired);
+        Ok(())
+    }
+}

@@ -1,0 +1,89 @@
+//! The server's own copy of a Yjs document, in memory.
+
+use abide::prelude::*;
+use yrs::updates::decoder::Decode;
+use yrs::updates::encoder::Encode;
+use yrs::{
+    ClientID, Doc, GetString, OffsetKind, Options, ReadTxn, StateVector, Text, Transact, Update,
+};
+
+use super::guard;
+use super::wire::Malformed;
+
+/// Bits of a Yjs client number that JavaScript can hold exactly.
+const CLIENT_BITS: u32 = 53;
+
+/// A Yjs document.
+#[derive(Debug, Default)]
+pub(crate) struct Replica(Doc);
+
+impl Replica {
+    /// An empty one that writes, if it writes at all, as the client `random` stands for. No
+    /// number may be used by two activations: what one wrote and could not commit must not be
+    /// taken for what another writes.
+    pub(crate) fn new(random: u64) -> Self {
+        let client = ClientID::new(random >> (u64::BITS - CLIENT_BITS));
+        let mut options = Options::with_client_id(client);
+        options.offset_kind = OffsetKind::Utf16;
+        Self(Doc::with_options(options))
+    }
+
+    /// What it has, in the form that lets another say what is missing.
+    pub(crate) fn state_vector(&self) -> Vec<u8> {
+        self.0.transact().state_vector().encode_v1()
+    }
+
+    /// What somebody with that state vector lacks, as an update.
+    pub(crate) fn changes_since(&self, state_vector: &[u8]) -> Result<Vec<u8>, Malformed> {
+        guard::check_state_vector(state_vector)?;
+        let known = StateVector::decode_v1(state_vector)
+            .map_err(|_| Malformed::Content("not a state vector"))?;
+        Ok(self.0.transact().encode_state_as_update_v1(&known))
+    }
+
+    /// All of it as one update, what waits for a missing predecessor included.
+    pub(crate) fn snapshot(&self) -> Vec<u8> {
+        self.0.transact().encode_state_as_update_v1(&StateVector::default())
+    }
+
+    /// Takes in an update. Answers what of it was new, as an update to be stored and passed on;
+    /// `None`: nothing was.
+    ///
+    /// # Errors
+    /// When it is no update. The replica may have taken in a part of it and must be made anew,
+    /// unless [`check`](Self::check) had accepted it.
+    pub(crate) fn apply(&mut self, update: &[u8]) -> Result<Option<Vec<u8>>, Malformed> {
+        let decoded = Self::check(update)?;
+        let mut transaction = self.0.transact_mut();
+        let waited = transaction.has_missing_updates();
+        let applied = transaction.apply_update(decoded);
+        applied.map_err(|_| Malformed::Content("the update fits no document"))?;
+        if transaction.has_missing_updates() {
+            // Some of it follows on changes that have not come yet. It waits in memory, and is
+            // no change of the document so far, but it must survive a restart like one.
+            return Ok(Some(update.to_vec()));
+        }
+        let is_news = waited || transaction.has_changes();
+        Ok(is_news.then(|| transaction.encode_update_v1()))
+    }
+
+    fn check(update: &[u8]) -> Result<Update, Malformed> {
+        guard::check_update(update)?;
+        Update::decode_v1(update).map_err(|_| Malformed::Content("not an update"))
+    }
+
+    /// The text of a field; empty when there is none.
+    pub(crate) fn text(&self, field: &str) -> String {
+        let transaction = self.0.transact();
+        let text = transaction.get_text(field);
+        text.map_or_else(String::new, |text| text.get_string(&transaction))
+    }
+
+    /// Writes at the end of a field; answers the update that says so.
+    pub(crate) fn append(&mut self, field: &str, addition: &str) -> Vec<u8> {
+        let text = self.0.get_or_insert_text(field);
+        let mut transaction = self.0.transact_mut();
+        text.push(&mut transaction, addition);
+        transaction.encode_update_v1()
+    }
+}

@@ -1,0 +1,333 @@
+//! What can be set, and how: flags over environment over `abide.toml` over defaults.
+//!
+//! Every setting has one name: `body_size_max` in the file, `--body-size-max` on the command
+//! line, `ABIDE_BODY_SIZE_MAX` in the environment.
+
+mod settings;
+mod units;
+
+use std::fmt::{self, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use serde::{Deserialize, Serialize};
+
+use settings::settings;
+pub use units::{InvalidQuantity, Size, Span};
+
+settings! {
+    /// Address of the public listener: calls, sessions, the landing page.
+    /// Loopback, because serving a network is a decision; port 0 takes any free one.
+    listen: SocketAddr, "ABIDE_LISTEN", SocketAddr::from((Ipv4Addr::LOCALHOST, 7878));
+
+    /// Address of the operators' listener: /healthz, /readyz, /metrics. It asks for no password,
+    /// so it belongs on loopback or a private network.
+    admin_listen: SocketAddr, "ABIDE_ADMIN_LISTEN", SocketAddr::from((Ipv4Addr::LOCALHOST, 7879));
+
+    /// Folder of the store; made when it is missing. One process uses it at a time.
+    data: PathBuf, "ABIDE_DATA", PathBuf::from("./abide-data");
+
+    /// What keeps the rows behind the commit log: sled, redb, or memory (nothing outlives the process).
+    engine: Engine, "ABIDE_ENGINE", Engine::Sled;
+
+    /// Threads that run actors and connections; 0 means one for each CPU there is. Only the
+    /// `abide` binary obeys: a program of yours has made its own runtime.
+    threads: usize, "ABIDE_THREADS", 0, 0 => 1_024;
+
+    /// Form of the log on standard error: text for people, json for machines.
+    log_format: LogFormat, "ABIDE_LOG_FORMAT", LogFormat::Text;
+
+    /// What is logged: a level, or directives such as "info,abide_storage=debug".
+    log_filter: String, "ABIDE_LOG_FILTER", "info".to_owned();
+
+    /// Connections of the public listener at one time; one more is answered with 503. Each
+    /// needs a file descriptor, so raise the limit of the process (ulimit -n) with it.
+    connections_max: usize, "ABIDE_CONNECTIONS_MAX", 65_536, 1 => 1_048_576;
+
+    /// Largest head of a request, all header lines together; a larger one is answered with 431.
+    header_size_max: Size, "ABIDE_HEADER_SIZE_MAX", Size::kib(16), Size::kib(8) => Size::mib(1);
+
+    /// Most header lines of a request; one more is answered with 431.
+    header_count_max: usize, "ABIDE_HEADER_COUNT_MAX", 100, 16 => 1_000;
+
+    /// How long a client may take from the first byte of a request to the end of its headers.
+    /// Ends connections that are held open by dribbling bytes.
+    header_read_timeout: Span, "ABIDE_HEADER_READ_TIMEOUT", Span::secs(10), Span::millis(100) => Span::secs(300);
+
+    /// How long an idle connection is kept for the next request. Longer than the idle time of
+    /// common load balancers (60s), so that they, not we, close first.
+    keep_alive_timeout: Span, "ABIDE_KEEP_ALIVE_TIMEOUT", Span::secs(75), Span::millis(100) => Span::secs(3_600);
+
+    /// Largest body of a call; a larger one is answered with 413. It is held in memory whole.
+    body_size_max: Size, "ABIDE_BODY_SIZE_MAX", Size::mib(1), Size::kib(1) => Size::mib(64);
+
+    /// How long a call may take when its client does not say (header Abide-Deadline-Ms).
+    call_deadline: Span, "ABIDE_CALL_DEADLINE", Span::secs(30), Span::millis(1) => Span::secs(3_600);
+
+    /// The longest deadline a client may ask for.
+    call_deadline_max: Span, "ABIDE_CALL_DEADLINE_MAX", Span::secs(300), Span::millis(1) => Span::secs(3_600);
+
+    /// Largest message of a WebSocket client, all its fragments together; a larger one closes
+    /// the session with 1009.
+    frame_size_max: Size, "ABIDE_FRAME_SIZE_MAX", Size::mib(1), Size::bytes(125) => Size::mib(64);
+
+    /// Silence after which a session is pinged, to keep middleboxes from forgetting it.
+    ping_interval: Span, "ABIDE_PING_INTERVAL", Span::secs(30), Span::millis(50) => Span::secs(3_600);
+
+    /// Silence after which a session is taken for dead. Counted in whole ping intervals.
+    ping_timeout: Span, "ABIDE_PING_TIMEOUT", Span::secs(60), Span::millis(100) => Span::secs(7_200);
+
+    /// Bytes that may wait for one session to read them; above, it is closed with 1013. Must hold
+    /// one frame of the largest size and then some.
+    outbound_queue_max: Size, "ABIDE_OUTBOUND_QUEUE_MAX", Size::mib(2), Size::kib(64) => Size::gib(1);
+
+    /// Idle time before an activation is passivated. Its state stays on disk, its sessions stay open.
+    idle_timeout: Span, "ABIDE_IDLE_TIMEOUT", Span::secs(10), Span::millis(10) => Span::secs(86_400);
+
+    /// Longest a turn may run, whatever its caller's deadline: it keeps its object from all others.
+    turn_timeout: Span, "ABIDE_TURN_TIMEOUT", Span::secs(30), Span::millis(10) => Span::secs(3_600);
+
+    /// Messages that may wait for one object; one more is answered with 503.
+    mailbox_max: usize, "ABIDE_MAILBOX_MAX", 1_024, 1 => 1_048_576;
+
+    /// Writes and frames one turn may stage; more fails the turn. Held in memory until its commit.
+    stage_size_max: Size, "ABIDE_STAGE_SIZE_MAX", Size::mib(16), Size::kib(64) => Size::gib(1);
+
+    /// Sessions on one object.
+    sessions_per_object_max: usize, "ABIDE_SESSIONS_PER_OBJECT_MAX", 100_000, 1 => 1_048_576;
+
+    /// Activations before idle ones are passivated early: a bound on memory.
+    activations_max: usize, "ABIDE_ACTIVATIONS_MAX", 1_000_000, 1 => 100_000_000;
+
+    /// How long a drain (SIGTERM) may take before what still runs is cut off. Keep it below the
+    /// time your supervisor waits before SIGKILL. Nothing acknowledged is lost either way.
+    drain_deadline: Span, "ABIDE_DRAIN_DEADLINE", Span::secs(30), Span::millis(0) => Span::secs(3_600);
+}
+
+/// What keeps the rows behind the commit log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// sled 0.34, the default.
+    Sled,
+    /// redb.
+    Redb,
+    /// Nothing on disk: everything is gone with the process. For tests and demonstrations.
+    Memory,
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// A setting that cannot be used. Nothing has been started.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file named cannot be read.
+    #[error("configuration file {} cannot be read", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is no TOML, or has a key that is none, or a value of the wrong kind.
+    #[error("configuration file {}: {problem}", .path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Key, line and what was expected.
+        problem: String,
+    },
+    /// A value outside its range.
+    #[error("{key} = {value} is out of range: {min} to {max}")]
+    OutOfRange {
+        /// The setting.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// The smallest value it takes.
+        min: String,
+        /// The largest.
+        max: String,
+    },
+    /// Two values that do not go together.
+    #[error("{0}")]
+    Contradiction(String),
+}
+
+/// File that is read when none is named.
+const FILE_DEFAULT: &str = "abide.toml";
+
+impl Config {
+    /// Checks every value against its range, and those that depend on each other.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming key, value and range. No effect.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        check_ranges(self)?;
+        let contradiction = if self.ping_timeout < self.ping_interval {
+            format!(
+                "ping_timeout = {} is shorter than ping_interval = {}: every quiet session would be taken for dead",
+                self.ping_timeout, self.ping_interval
+            )
+        } else if self.outbound_queue_max.as_usize() < self.frame_size_max.as_usize() + FRAME_ROOM {
+            format!(
+                "outbound_queue_max = {} cannot hold a frame of frame_size_max = {}: it must be larger by {} at least",
+                self.outbound_queue_max,
+                self.frame_size_max,
+                Size::bytes(FRAME_ROOM as u64)
+            )
+        } else if self.call_deadline_max < self.call_deadline {
+            format!(
+                "call_deadline_max = {} is shorter than call_deadline = {}",
+                self.call_deadline_max, self.call_deadline
+            )
+        } else if self.listen == self.admin_listen && self.listen.port() != 0 {
+            format!("listen and admin_listen are both {}", self.listen)
+        } else {
+            return Ok(());
+        };
+        Err(ConfigError::Contradiction(contradiction))
+    }
+
+    /// Lays the command line (and environment) over the file over the defaults, and validates.
+    ///
+    /// # Errors
+    /// [`ConfigError`]. No effect.
+    pub(crate) fn load(arguments: Layer, file: Option<&Path>) -> Result<Self, ConfigError> {
+        let file = match file {
+            Some(path) => read_file(path)?,
+            None if Path::new(FILE_DEFAULT).exists() => read_file(Path::new(FILE_DEFAULT))?,
+            None => Layer::default(),
+        };
+        let config = arguments.over(file).into_config();
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Threads to run on: `threads`, or as many as there are CPUs.
+    #[must_use]
+    pub fn thread_count(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        }
+    }
+}
+
+/// What a frame costs in the outbound queue beside its payload, rounded up with ease.
+const FRAME_ROOM: usize = 1_024;
+
+/// Reads one `abide.toml`.
+pub(crate) fn read_file(path: &Path) -> Result<Layer, ConfigError> {
+    let text = fs::read_to_string(path)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    toml::from_str(&text).map_err(|error| ConfigError::Malformed {
+        path: path.to_owned(),
+        problem: error.to_string().trim_end().to_owned(),
+    })
+}
+
+fn check_range<T: PartialOrd + fmt::Debug>(
+    key: &'static str,
+    value: &T,
+    min: &T,
+    max: &T,
+) -> Result<(), ConfigError> {
+    if (min..=max).contains(&value) {
+        return Ok(());
+    }
+    let text = |value: &T| format!("{value:?}");
+    Err(ConfigError::OutOfRange { key, value: text(value), min: text(min), max: text(max) })
+}
+
+/// One setting of the printed reference.
+struct Entry {
+    key: &'static str,
+    documentation: &'static [&'static str],
+    env: &'static str,
+    default: String,
+    range: Option<(String, String)>,
+}
+
+/// The default `abide.toml`: every key with unit, default, range and reason.
+pub(crate) fn default_file() -> String {
+    let mut text = String::from(
+        "# Settings of Abide, all at their defaults. A flag (--body-size-max) or environment variable\n\
+         # (ABIDE_BODY_SIZE_MAX) of the same name goes before the file.\n",
+    );
+    for Entry { key, documentation, env, default, range } in reference() {
+        text.push('\n');
+        for line in documentation {
+            text.push_str("# ");
+            text.push_str(line.trim());
+            text.push('\n');
+        }
+        let written = match range {
+            Some((min, max)) => {
+                writeln!(text, "# From {min} to {max}. Environment: {env}.\n{key} = {default}")
+            }
+            None => writeln!(text, "# Environment: {env}.\n{key} = {default}"),
+        };
+        written.expect("writing to a string does not fail");
+    }
+    text
+}
+
+fn toml_value<T: Serialize>(value: &T) -> String {
+    toml::Value::try_from(value).expect("every setting has a TOML form").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, ConfigError, Layer, Size, Span, default_file};
+
+    #[test]
+    fn the_printed_file_is_the_defaults() {
+        let layer: Layer = toml::from_str(&default_file()).unwrap();
+        assert_eq!(layer.into_config(), Config::default());
+    }
+
+    #[test]
+    fn the_defaults_are_valid() {
+        Config::default().validate().unwrap();
+    }
+
+    #[test]
+    fn the_reference_does_not_change_unnoticed() {
+        insta::assert_snapshot!(default_file());
+    }
+
+    #[test]
+    fn an_upper_layer_wins() {
+        let file: Layer = toml::from_str("body_size_max = \"2MiB\"\nmailbox_max = 7").unwrap();
+        let flags = Layer { mailbox_max: Some(9), ..Layer::default() };
+        let config = flags.over(file).into_config();
+        assert_eq!((config.body_size_max, config.mailbox_max), (Size::mib(2), 9));
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_named_with_its_range() {
+        let config = Config { body_size_max: Size::gib(1), ..Config::default() };
+        let error = config.validate().unwrap_err();
+        assert!(matches!(error, ConfigError::OutOfRange { key: "body_size_max", .. }));
+        assert_eq!(error.to_string(), "body_size_max = 1GiB is out of range: 1KiB to 64MiB");
+    }
+
+    #[test]
+    fn values_that_contradict_each_other_are_refused() {
+        let config = Config { ping_timeout: Span::secs(1), ..Config::default() };
+        assert!(config.validate().unwrap_err().to_string().contains("ping_interval = 30s"));
+        let config = Config { outbound_queue_max: Size::kib(512), ..Config::default() };
+        assert!(config.validate().unwrap_err().to_string().contains("frame_size_max = 1MiB"));
+    }
+}

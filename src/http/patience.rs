@@ -1,0 +1,238 @@
+//! How long a connection may keep us waiting.
+//!
+//! One timer watches the whole connection, instead of one per request: hyper's own header timeout
+//! makes and drops a timer for each. A client that dribbles its headers (slowloris) is cut off
+//! after `header_read_timeout`, an idle or unreading one after `keep_alive_timeout`; a request
+//! being handled has its own deadline and is left alone.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, sleep_until};
+
+use crate::config::Config;
+
+/// Shared by the three parts of one connection: its socket, its service, and its watchdog. All
+/// three run in one task, so relaxed ordering is enough.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    born: Instant,
+    /// Milliseconds from `born` to when the phase began, times four, plus the phase.
+    state: AtomicU64,
+    head_timeout: Duration,
+    idle_timeout: Duration,
+}
+
+/// What the connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Between requests.
+    Idle = 0,
+    /// Some bytes of a request's head have come.
+    Head = 1,
+    /// A request is being handled, or its response streamed.
+    Busy = 2,
+}
+
+impl Patience {
+    pub(crate) fn new(config: &Config) -> Arc<Self> {
+        Arc::new(Self {
+            born: Instant::now(),
+            // A client that connects and says nothing is no better than one that dribbles.
+            state: AtomicU64::new(Phase::Head as u64),
+            head_timeout: config.header_read_timeout.duration(),
+            idle_timeout: config.keep_alive_timeout.duration(),
+        })
+    }
+
+    /// A request's head is complete. The connection is busy until the guard is dropped.
+    pub(crate) fn begin(self: &Arc<Self>) -> Busy {
+        self.enter(Phase::Busy);
+        Busy(self.clone())
+    }
+
+    /// Returns when the connection has kept us waiting for too long.
+    ///
+    /// # Cancel safety
+    /// Yes.
+    pub(crate) async fn exhausted(&self) {
+        loop {
+            let now = Instant::now();
+            // Looking again at least this often finds a phase that began after the timer was set.
+            let look_again = now + self.head_timeout;
+            match self.expiry() {
+                Some(expiry) if expiry <= now => return,
+                Some(expiry) => sleep_until(expiry.min(look_again)).await,
+                None => sleep_until(look_again).await,
+            }
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        match self.state.load(Ordering::Relaxed) & 3 {
+            0 => Phase::Idle,
+            1 => Phase::Head,
+            _ => Phase::Busy,
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        let since = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX >> 2);
+        self.state.store(since << 2 | phase as u64, Ordering::Relaxed);
+    }
+
+    fn expiry(&self) -> Option<Instant> {
+        let since = self.born + Duration::from_millis(self.state.load(Ordering::Relaxed) >> 2);
+        match self.phase() {
+            Phase::Idle => Some(since + self.idle_timeout),
+            Phase::Head => Some(since + self.head_timeout),
+            Phase::Busy => None,
+        }
+    }
+}
+
+/// Keeps a connection busy.
+#[derive(Debug)]
+pub(crate) struct Busy(Arc<Patience>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.enter(Phase::Idle);
+    }
+}
+
+/// A socket that tells the connection's [`Patience`] when bytes move, and that holds the
+/// connection's place among `connections_max` for as long as it is open, whatever it becomes.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    pub(crate) socket: TcpStream,
+    patience: Arc<Patience>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Watched {
+    pub(crate) fn new(
+        socket: TcpStream,
+        patience: Arc<Patience>,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
+        Self { socket, patience, _place: place }
+    }
+
+    /// Bytes written are a sign of life only while nothing else is going on.
+    fn wrote(&self, written: &Poll<io::Result<usize>>) {
+        if matches!(written, Poll::Ready(Ok(1..))) && self.patience.phase() == Phase::Idle {
+            self.patience.enter(Phase::Idle);
+        }
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
+        if buffer.filled().len() > before && self.patience.phase() == Phase::Idle {
+            self.patience.enter(Phase::Head);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
+        self.wrote(&written);
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, pieces);
+        self.wrote(&written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::{Instant, advance, timeout};
+
+    use super::{Patience, Phase};
+    use crate::config::{Config, Span};
+
+    fn config() -> Config {
+        Config {
+            header_read_timeout: Span::secs(10),
+            keep_alive_timeout: Span::secs(75),
+            ..Config::default()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_says_nothing_is_cut_off_after_the_header_timeout() {
+        let patience = Patience::new(&config());
+        let began = Instant::now();
+        patience.exhausted().await;
+        assert_eq!(began.elapsed().as_secs(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_being_handled_is_left_alone() {
+        let patience = Patience::new(&config());
+        let busy = patience.begin();
+        timeout(Duration::from_secs(600), patience.exhausted()).await.unwrap_err();
+        let handled = Instant::now();
+        drop(busy);
+        patience.exhausted().await;
+        assert_eq!(handled.elapsed().as_secs(), 75);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn dribbled_headers_are_cut_off_though_the_timer_was_set_for_idleness() {
+        let patience = Patience::new(&config());
+        drop(patience.begin());
+        let watchdog = async {
+            patience.exhausted().await;
+            Instant::now()
+        };
+        let client = async {
+            advance(Duration::from_secs(1)).await;
+            patience.enter(Phase::Head);
+            Instant::now()
+        };
+        let (cut_off, first_byte) = tokio::join!(watchdog, client);
+        assert!((10..=20).contains(&(cut_off - first_byte).as_secs()));
+    }
+}

@@ -1,0 +1,297 @@
+//! Every error → status, code, effect, and a body of RFC 9457.
+//!
+//! The matches are exhaustive on purpose: a new way to fail must choose its code here before it
+//! compiles. What a client reads never comes from inside (paths, engine messages); that goes to
+//! the log, under the same request id.
+
+mod code;
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use abide_actors::{ActorError, CallError, ConnectError, Refusal};
+use abide_storage::{CommitError, Effect};
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{self, HeaderName, HeaderValue};
+use http::StatusCode;
+use serde::Serialize;
+
+pub(crate) use code::{CODES, Code};
+
+use crate::protocol::{InvalidAddress, InvalidDeadline, RequestId, UnknownMediaType};
+
+/// An error on its way to a client. Handlers return it; the connection's service renders it,
+/// because only that knows the request's id.
+#[derive(Debug, Clone)]
+pub(crate) struct Problem {
+    kind: &'static Code,
+    /// Differs from the kind's when actor code chose it.
+    code: Cow<'static, str>,
+    status: u16,
+    detail: String,
+    effect: Effect,
+    retry_after: Option<Duration>,
+    data: Option<Box<serde_json::Value>>,
+    header: Option<(HeaderName, HeaderValue)>,
+    /// For the log only.
+    cause: Option<String>,
+}
+
+/// The body, in the order people read it.
+#[derive(Serialize)]
+struct Rendered<'a> {
+    #[serde(rename = "type")]
+    page: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    instance: String,
+    code: &'a str,
+    effect: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u128>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a serde_json::Value>,
+}
+
+impl Problem {
+    /// A problem of this kind, with effect *none*.
+    pub(crate) fn new(kind: &'static Code, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            code: Cow::Borrowed(kind.name),
+            status: kind.status,
+            detail: detail.into(),
+            effect: Effect::None,
+            retry_after: None,
+            data: None,
+            header: None,
+            cause: None,
+        }
+    }
+
+    /// Tells the client when it makes sense to come again.
+    pub(crate) fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// Adds a header the status calls for.
+    pub(crate) fn header(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.header = Some((name, HeaderValue::from_static(value)));
+        self
+    }
+
+    /// A defect or damage of ours: the log says what the client is not told.
+    fn caused_by(mut self, cause: impl ToString) -> Self {
+        self.cause = Some(cause.to_string());
+        self
+    }
+
+    fn effect(mut self, effect: Effect) -> Self {
+        self.effect = effect;
+        self
+    }
+
+    /// The body as JSON.
+    pub(crate) fn body(&self, id: &RequestId) -> Vec<u8> {
+        let rendered = Rendered {
+            page: format!("/errors/{}", self.kind.name),
+            title: self.kind.title,
+            status: self.status,
+            detail: &self.detail,
+            instance: format!("/requests/{id}"),
+            code: &self.code,
+            effect: match self.effect {
+                Effect::None => "none",
+                Effect::Unknown => "unknown",
+            },
+            retry_after_ms: self.retry_after.map(|wait| wait.as_millis()),
+            data: self.data.as_deref(),
+        };
+        serde_json::to_vec(&rendered).expect("a problem has string keys only")
+    }
+
+    /// The response, logged once: as an error when a human must look, else for the curious.
+    pub(crate) fn respond(self, id: &RequestId) -> Response {
+        match &self.cause {
+            Some(cause) => {
+                tracing::error!(request_id = %id, code = %self.code, cause, "{}", self.detail);
+            }
+            None => tracing::debug!(request_id = %id, code = %self.code, "{}", self.detail),
+        }
+        let mut response = Response::new(Body::from(self.body(id)));
+        *response.status_mut() =
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(wait) = self.retry_after {
+            // The header counts whole seconds; rounding up never sends a client too early.
+            let seconds = wait.as_millis().div_ceil(1_000);
+            let value = HeaderValue::from_str(&seconds.to_string());
+            headers.insert(header::RETRY_AFTER, value.expect("digits are a header value"));
+        }
+        if let Some((name, value)) = self.header {
+            headers.insert(name, value);
+        }
+        response
+    }
+}
+
+impl IntoResponse for Problem {
+    /// A carrier: the service takes the problem out and renders it with the request's id.
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<CallError> for Problem {
+    fn from(error: CallError) -> Self {
+        let effect = error.effect();
+        let kind = call_code(&error);
+        let detail = error.to_string();
+        let problem = match error {
+            CallError::Actor(refusal) => return refusal.into(),
+            CallError::NotARead { .. } => Self::new(kind, detail).header(header::ALLOW, "POST"),
+            CallError::Overloaded { .. } => {
+                Self::new(kind, detail).retry_after(Duration::from_millis(250))
+            }
+            CallError::Draining => Self::new(kind, detail).retry_after(Duration::from_secs(1)),
+            CallError::Commit(error) | CallError::EarlierCommit(error) => commit_problem(kind, &error),
+            CallError::Read(error) => {
+                Self::new(kind, "the object's stored rows could not be read").caused_by(error)
+            }
+            CallError::StateUnreadable { object, .. } => {
+                let said = format!("the stored state of {object} cannot be read");
+                Self::new(kind, said).caused_by(detail)
+            }
+            CallError::UnknownNamespace { .. }
+            | CallError::InvalidObject { .. }
+            | CallError::UnknownMethod { .. }
+            | CallError::NoCallback { .. }
+            | CallError::InvalidArguments { .. }
+            | CallError::DeadlineExceeded { .. }
+            | CallError::Deadlock { .. }
+            | CallError::Panicked
+            | CallError::Unencodable { .. }
+            | CallError::LimitExceeded { .. }
+            | CallError::Dropped => Self::new(kind, detail),
+        };
+        problem.effect(effect)
+    }
+}
+
+/// Which page a failed call is explained on.
+fn call_code(error: &CallError) -> &'static Code {
+    match error {
+        CallError::UnknownNamespace { .. } => &code::UNKNOWN_NAMESPACE,
+        CallError::InvalidObject { .. } => &code::INVALID_OBJECT,
+        CallError::UnknownMethod { .. } => &code::UNKNOWN_METHOD,
+        CallError::NotARead { .. } => &code::NOT_A_READ,
+        CallError::NoCallback { .. } => &code::NO_CALLBACK,
+        CallError::InvalidArguments { .. } => &code::INVALID_ARGUMENTS,
+        CallError::Overloaded { .. } => &code::OVERLOADED,
+        CallError::DeadlineExceeded { .. } => &code::DEADLINE_EXCEEDED,
+        CallError::Deadlock { .. } => &code::DEADLOCK,
+        CallError::Actor(_) => &code::ACTOR_ERROR,
+        CallError::Panicked => &code::ACTOR_PANICKED,
+        CallError::StateUnreadable { .. } => &code::STATE_UNREADABLE,
+        CallError::Unencodable { .. } => &code::UNENCODABLE,
+        CallError::LimitExceeded { .. } => &code::LIMIT_EXCEEDED,
+        CallError::Read(_) => &code::STORE_UNREADABLE,
+        CallError::Commit(error) | CallError::EarlierCommit(error) => commit_code(error),
+        CallError::Draining => &code::DRAINING,
+        CallError::Dropped => &code::CALL_DROPPED,
+    }
+}
+
+fn commit_code(error: &CommitError) -> &'static Code {
+    match error {
+        CommitError::Fenced { .. } => &code::FENCED,
+        CommitError::TooLarge { .. } => &code::COMMIT_TOO_LARGE,
+        CommitError::DiskFull { .. } => &code::DISK_FULL,
+        CommitError::Refused { .. } => &code::STORE_REFUSED,
+        CommitError::Unknown => &code::COMMIT_UNKNOWN,
+    }
+}
+
+fn commit_problem(kind: &'static Code, error: &CommitError) -> Problem {
+    match error {
+        CommitError::Fenced { .. } => {
+            let said = "the object moved to a newer activation while the turn ran";
+            Problem::new(kind, said).retry_after(Duration::from_millis(100))
+        }
+        CommitError::TooLarge { .. } => Problem::new(kind, error.to_string()),
+        CommitError::DiskFull { .. } => Problem::new(kind, "the server's disk is full")
+            .retry_after(Duration::from_secs(5))
+            .caused_by(error),
+        CommitError::Refused { .. } => {
+            Problem::new(kind, "the store takes no writes until the server is restarted")
+                .caused_by(error)
+        }
+        CommitError::Unknown => {
+            let said = "writing to disk failed, so it is unknown whether the turn is stored";
+            Problem::new(kind, said).caused_by(error)
+        }
+    }
+}
+
+impl From<ActorError> for Problem {
+    fn from(refusal: ActorError) -> Self {
+        // A code of ours keeps its page; one the actor made up is explained in general.
+        let kind = match &*refusal.code {
+            "call-failed" => &code::CALL_FAILED,
+            _ => &code::ACTOR_ERROR,
+        };
+        Self {
+            code: refusal.code,
+            status: refusal.status,
+            data: refusal.data,
+            ..Self::new(kind, refusal.message).effect(refusal.effect)
+        }
+    }
+}
+
+impl From<ConnectError> for Problem {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Refused(Refusal { status, reason }) => {
+                Self { status, ..Self::new(&code::SESSION_REFUSED, reason) }
+            }
+            ConnectError::TooManySessions { .. } => {
+                Self::new(&code::TOO_MANY_SESSIONS, error.to_string())
+                    .retry_after(Duration::from_secs(1))
+            }
+            ConnectError::Call(error) => error.into(),
+        }
+    }
+}
+
+impl From<InvalidAddress> for Problem {
+    fn from(error: InvalidAddress) -> Self {
+        Self::new(&code::INVALID_OBJECT, error.to_string())
+    }
+}
+
+impl From<UnknownMediaType> for Problem {
+    fn from(error: UnknownMediaType) -> Self {
+        let types = "application/json, application/msgpack";
+        Self::new(&code::UNSUPPORTED_MEDIA_TYPE, error.to_string()).header(header::ACCEPT, types)
+    }
+}
+
+impl From<InvalidDeadline> for Problem {
+    fn from(error: InvalidDeadline) -> Self {
+        Self::new(&code::INVALID_DEADLINE, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+//! The table of error codes: each with its status, its title and its page.
+
+/// One kind of problem.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Code {
+    /// Stable word for programs, kebab-case.
+    pub(crate) name: &'static str,
+    /// HTTP status, unless actor code chooses another.
+    pub(crate) status: u16,
+    /// The same few words every time, for people.
+    pub(crate) title: &'static str,
+    /// Markdown: meaning, effect, what to do, an example.
+    pub(crate) page: &'static str,
+}
+
+macro_rules! codes {
+    ($($constant:ident = $name:literal, $status:literal, $title:literal;)+) => {
+        $(
+            pub(crate) static $constant: Code = Code {
+                name: $name,
+                status: $status,
+                title: $title,
+                page: include_str!(concat!("../../docs/errors/", $name, ".md")),
+            };
+        )+
+
+        /// Every code there is, in the order of its status.
+        pub(crate) static CODES: &[&Code] = &[$(&$constant),+];
+    };
+}
+
+codes! {
+    BODY_UNREADABLE = "body-unreadable", 400, "Body broke off";
+    INVALID_ARGUMENTS = "invalid-arguments", 400, "Arguments do not fit the method";
+    INVALID_DEADLINE = "invalid-deadline", 400, "Deadline cannot be obeyed";
+    INVALID_HANDSHAKE = "invalid-handshake", 400, "Not a WebSocket handshake";
+    INVALID_OBJECT = "invalid-object", 400, "Path names no object";
+    SESSION_REFUSED = "session-refused", 403, "Session refused by the object";
+    NO_CALLBACK = "no-callback", 404, "Objects of this namespace do not take this";
+    NOT_FOUND = "not-found", 404, "No such path";
+    UNKNOWN_METHOD = "unknown-method", 404, "No such method";
+    UNKNOWN_NAMESPACE = "unknown-namespace", 404, "No such namespace";
+    METHOD_NOT_ALLOWED = "method-not-allowed", 405, "HTTP method does not fit the path";
+    NOT_A_READ = "not-a-read", 405, "Method writes and cannot be called by GET";
+    BODY_TIMEOUT = "body-timeout", 408, "Body took too long";
+    BODY_TOO_LARGE = "body-too-large", 413, "Body too large";
+    UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type", 415, "Arguments of a type that cannot be read";
+    ACTOR_ERROR = "actor-error", 422, "Refused by the object";
+    COMMIT_TOO_LARGE = "commit-too-large", 422, "Turn wrote too much";
+    LIMIT_EXCEEDED = "limit-exceeded", 422, "Limit of a turn exceeded";
+    UPGRADE_REQUIRED = "upgrade-required", 426, "A session needs a WebSocket";
+    ACTOR_PANICKED = "actor-panicked", 500, "Object's code failed";
+    CALL_DROPPED = "call-dropped", 500, "Call dropped without an answer";
+    COMMIT_UNKNOWN = "commit-unknown", 500, "Outcome of the commit unknown";
+    STATE_UNREADABLE = "state-unreadable", 500, "Stored state cannot be read";
+    STORE_UNREADABLE = "store-unreadable", 500, "Store cannot be read";
+    UNENCODABLE = "unencodable", 500, "Value cannot be encoded";
+    IDEMPOTENCY_NOT_SUPPORTED = "idempotency-not-supported", 501, "Idempotency keys are not supported yet";
+    SSE_NOT_SUPPORTED = "sse-not-supported", 501, "Server-sent events are not supported yet";
+    CALL_FAILED = "call-failed", 502, "Call to another object failed";
+    DRAINING = "draining", 503, "Server is shutting down";
+    FENCED = "fenced", 503, "Object moved";
+    OVERLOADED = "overloaded", 503, "Mailbox full";
+    STORE_REFUSED = "store-refused", 503, "Store takes no writes";
+    TOO_MANY_CONNECTIONS = "too-many-connections", 503, "Too many connections";
+    TOO_MANY_SESSIONS = "too-many-sessions", 503, "Too many sessions on the object";
+    DEADLINE_EXCEEDED = "deadline-exceeded", 504, "Deadline passed";
+    DISK_FULL = "disk-full", 507, "Disk full";
+    DEADLOCK = "deadlock", 508, "Objects wait for each other";
+}

@@ -1,0 +1,186 @@
+//! Values to bytes and back: `[format byte][payload]`. The only file that names bincode.
+//!
+//! ```text
+//!   0        1
+//! +--------+---------------------------------------------+
+//! |  0x01  |  bincode 2, standard configuration           |
+//! +--------+---------------------------------------------+
+//! ```
+//!
+//! The format byte lets a release read what its predecessors wrote, and refuse, by name, what a
+//! newer one wrote. A payload must be consumed to its last byte: left-over bytes mean that the
+//! value was written by another type than the one it is read as.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The format this release writes.
+const FORMAT: u8 = 0x01;
+
+/// Appends the encoded value to `out`.
+///
+/// # Errors
+/// [`EncodeError`] when the value's own `Serialize` fails, such as a sequence of unknown length.
+/// `out` is as it was before.
+pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    let size_before = out.len();
+    out.push(FORMAT);
+    match bincode::serde::encode_into_std_write(value, out, bincode::config::standard()) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            out.truncate(size_before);
+            Err(EncodeError(error.to_string()))
+        }
+    }
+}
+
+/// Reads a value that [`encode`] of this or an older release wrote.
+///
+/// # Errors
+/// [`DecodeError`]; nothing has an effect.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let (&format, payload) = bytes.split_first().ok_or(DecodeError::Empty)?;
+    match format {
+        FORMAT => {}
+        0 => return Err(DecodeError::UnknownFormat),
+        found => {
+            return Err(DecodeError::NewerFormat {
+                found,
+                supported: FORMAT,
+            });
+        }
+    }
+    let (value, consumed) = bincode::serde::decode_from_slice(payload, bincode::config::standard())
+        .map_err(|error| DecodeError::Malformed(error.to_string()))?;
+    match payload.len() - consumed {
+        0 => Ok(value),
+        count => Err(DecodeError::TrailingBytes { count }),
+    }
+}
+
+/// The value cannot be encoded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the value cannot be encoded: {0}")]
+pub struct EncodeError(String);
+
+/// The bytes are not an encoded value of the asked type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Not even a format byte.
+    #[error("no bytes, not even a format byte")]
+    Empty,
+    /// No release ever wrote this format byte.
+    #[error("format 0 was never written by any release")]
+    UnknownFormat,
+    /// A format byte above this release's.
+    #[error("format {found} was written by a newer release, this one reads up to {supported}")]
+    NewerFormat {
+        /// The format byte found.
+        found: u8,
+        /// The highest one this release reads.
+        supported: u8,
+    },
+    /// The payload is damaged, or was written by another type.
+    #[error("the payload does not decode: {0}")]
+    Malformed(String),
+    /// The payload is longer than the value: it was written by another type.
+    #[error("{count} bytes are left after the value")]
+    TrailingBytes {
+        /// Bytes not consumed.
+        count: usize,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Sample {
+        number: u64,
+        text: String,
+        maybe: Option<bool>,
+    }
+
+    fn sample() -> Sample {
+        Sample {
+            number: 300,
+            text: "äb".into(),
+            maybe: Some(true),
+        }
+    }
+
+    fn encoded<T: Serialize>(value: &T) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode(value, &mut bytes).unwrap();
+        bytes
+    }
+
+    /// These bytes are on disks: a change here is a new format byte, never a new expectation.
+    #[test]
+    fn golden_bytes_of_format_1() {
+        assert_eq!(
+            encoded(&sample()),
+            [0x01, 0xfb, 0x2c, 0x01, 0x03, 0xc3, 0xa4, b'b', 0x01, 0x01]
+        );
+        assert_eq!(encoded(&0_u64), [0x01, 0x00]);
+        assert_eq!(encoded(&-1_i32), [0x01, 0x01]);
+        assert_eq!(encoded(&()), [0x01]);
+    }
+
+    #[test]
+    fn what_was_encoded_decodes() {
+        assert_eq!(decode::<Sample>(&encoded(&sample())), Ok(sample()));
+    }
+
+    #[test]
+    fn trailing_bytes_are_an_error() {
+        let mut bytes = encoded(&sample());
+        bytes.push(0);
+        assert_eq!(
+            decode::<Sample>(&bytes),
+            Err(DecodeError::TrailingBytes { count: 1 })
+        );
+    }
+
+    #[test]
+    fn a_newer_format_is_named_as_such() {
+        let error = decode::<u64>(&[0x02, 0x00]).unwrap_err();
+        assert_eq!(
+            error,
+            DecodeError::NewerFormat {
+                found: 2,
+                supported: 1
+            }
+        );
+        assert!(error.to_string().contains("written by a newer release"));
+    }
+
+    #[test]
+    fn empty_truncated_and_zero_format_are_errors() {
+        assert_eq!(decode::<u64>(&[]), Err(DecodeError::Empty));
+        assert_eq!(decode::<u64>(&[0, 0]), Err(DecodeError::UnknownFormat));
+        let bytes = encoded(&sample());
+        for size in 1..bytes.len() {
+            assert!(
+                decode::<Sample>(&bytes[..size]).is_err(),
+                "{size} bytes decoded"
+            );
+        }
+    }
+
+    #[test]
+    fn a_failed_encode_leaves_the_buffer_as_it_was() {
+        struct Broken;
+        impl Serialize for Broken {
+            fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+                Err(serde::ser::Error::custom("broken on purpose"))
+            }
+        }
+        let mut bytes = vec![7];
+        assert!(encode(&Broken, &mut bytes).is_err());
+        assert_eq!(bytes, [7]);
+    }
+}

@@ -1,0 +1,296 @@
+//! The thread that moves commits from the overlay into the engine, in the background, so that
+//! the log can be shortened.
+//!
+//! The order is what keeps commits whole: freeze; wait until all that is frozen is durable in the log
+//! (the engine must never hold what the log could lose); apply; sync; note the checkpoint; sync;
+//! only then let go of the log's segments.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::clock;
+use super::counters::Counters;
+use super::memtable::Memtable;
+use super::overlay::Frozen;
+use super::shared::{PanicGuard, Shared, Stop};
+use crate::engine::{EngineError, Row};
+use crate::key::{self, Meta};
+use crate::log::History;
+
+/// Rows given to the engine at once, bytes. Large sorted batches drove sled to gigabytes of memory.
+const PIECE_SIZE_BYTES: usize = 256 << 10;
+/// Pieces between two syncs of the engine: short syncs, so that the log's own never wait long
+/// behind them.
+const PIECES_PER_SYNC: usize = 4;
+/// How often the age of the overlay and the free space are looked at.
+const TICK: Duration = Duration::from_millis(250);
+/// Pause before the engine is tried again after its disk was full.
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
+/// Longest pause between two pieces.
+const PAUSE_MAX: Duration = Duration::from_millis(20);
+
+/// Owned by its thread.
+#[derive(Debug)]
+pub(super) struct Checkpointer {
+    shared: Arc<Shared>,
+    history: Arc<History>,
+    generation: u64,
+    /// Since when the active memtable has something.
+    oldest: Option<Instant>,
+}
+
+/// Why a checkpoint ended early.
+enum Interrupted {
+    /// The thread is to end now.
+    Abandoned,
+    /// The commits were taken back before they became durable.
+    TakenBack,
+    Engine(EngineError),
+}
+
+impl From<EngineError> for Interrupted {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl Shared {
+    /// Wakes the checkpointer when it has reason to look.
+    pub(super) fn nudge_checkpointer(&self) {
+        let is_full =
+            || self.overlay.snapshot().active.size_bytes() >= self.options.checkpoint_size_bytes;
+        if self.checkpointer_idle.load(Ordering::Acquire) || is_full() {
+            self.wake_checkpointer();
+        }
+    }
+}
+
+impl Checkpointer {
+    pub(super) fn new(shared: Arc<Shared>, history: Arc<History>, generation: u64) -> Self {
+        Self {
+            shared,
+            history,
+            generation,
+            oldest: None,
+        }
+    }
+
+    /// Runs until it is stopped, or the engine fails.
+    pub(super) fn run(mut self) {
+        let _guard = PanicGuard(self.shared.clone(), "the checkpointer thread panicked");
+        loop {
+            let stop = self.wait();
+            if stop == Stop::Abandon {
+                return;
+            }
+            match self.checkpoint() {
+                Ok(()) | Err(Interrupted::TakenBack) => {}
+                Err(Interrupted::Abandoned) => return,
+                Err(Interrupted::Engine(error)) => {
+                    let error = crate::store::ReadError::from(error);
+                    self.shared.fail(&format!("the checkpoint failed: {error}"));
+                    return;
+                }
+            }
+            if stop == Stop::Drain {
+                return;
+            }
+        }
+    }
+
+    /// Waits until a checkpoint is due or the thread is stopped.
+    fn wait(&mut self) -> Stop {
+        let shared = self.shared.clone();
+        let mut wake = shared.checkpoint_wake.lock();
+        loop {
+            let stop = shared.checkpointer_stop.get();
+            let active = shared.overlay.snapshot().active;
+            if stop != Stop::No || self.is_due(&active) {
+                return stop;
+            }
+            let is_idle = active.is_empty() && !shared.space.is_low();
+            shared.checkpointer_idle.store(is_idle, Ordering::Release);
+            if is_idle && shared.overlay.snapshot().active.is_empty() {
+                shared.checkpoint_wanted.wait(&mut wake);
+            } else {
+                _ = shared.checkpoint_wanted.wait_for(&mut wake, TICK);
+            }
+            shared.checkpointer_idle.store(false, Ordering::Release);
+            if shared.space.is_low() {
+                // Nobody writes now: somebody must notice when there is space again.
+                shared.space.note_written(0);
+            }
+        }
+    }
+
+    fn is_due(&mut self, active: &Memtable) -> bool {
+        if active.is_empty() {
+            self.oldest = None;
+            return false;
+        }
+        let now = clock::now();
+        let age = now.duration_since(*self.oldest.get_or_insert(now));
+        let options = &self.shared.options;
+        active.size_bytes() >= options.checkpoint_size_bytes || age >= options.checkpoint_age
+    }
+
+    fn checkpoint(&mut self) -> Result<(), Interrupted> {
+        let shared = self.shared.clone();
+        let Some(frozen) = self.freeze() else {
+            return Ok(());
+        };
+        self.oldest = None;
+        self.wait_durable(&frozen)?;
+        self.apply(&frozen)?;
+        {
+            let mut tables = shared.overlay.tables.write();
+            tables.frozen = None;
+            tables.engine_sequence = frozen.sequence;
+        }
+        shared.room.notify_waiters();
+        if !shared.engine.is_volatile() {
+            self.note_checkpoint(frozen.sequence)?;
+        }
+        Counters::add(&shared.counters.checkpoints, 1);
+        Ok(())
+    }
+
+    fn freeze(&self) -> Option<Frozen> {
+        let mut tables = self.shared.overlay.tables.write();
+        debug_assert!(tables.frozen.is_none(), "one checkpoint at a time");
+        if tables.active.is_empty() {
+            return None;
+        }
+        let sequence = self.shared.queue.lock().next_sequence - 1;
+        let table = std::mem::replace(&mut tables.active, Arc::new(Memtable::new()));
+        let frozen = Frozen { table, sequence };
+        tables.frozen = Some(frozen.clone());
+        Some(frozen)
+    }
+
+    fn wait_durable(&self, frozen: &Frozen) -> Result<(), Interrupted> {
+        let shared = &*self.shared;
+        loop {
+            let is_ours = |ours: &Frozen| Arc::ptr_eq(&ours.table, &frozen.table);
+            if !shared
+                .overlay
+                .snapshot()
+                .frozen
+                .as_ref()
+                .is_some_and(is_ours)
+            {
+                return Err(Interrupted::TakenBack);
+            }
+            if shared.checkpointer_stop.get() == Stop::Abandon || shared.failure.get().is_some() {
+                return Err(Interrupted::Abandoned);
+            }
+            let mut durable = shared.durable.lock();
+            if *durable >= frozen.sequence {
+                return Ok(());
+            }
+            // A limit, because the other two conditions are changed under other locks.
+            _ = shared.durable_changed.wait_for(&mut durable, TICK);
+        }
+    }
+
+    /// Gives the frozen rows to the engine, in sorted pieces, and syncs.
+    fn apply(&self, frozen: &Frozen) -> Result<(), Interrupted> {
+        let mut pieces = 0;
+        for part in frozen.table.parts() {
+            for piece in pieces_of(&part) {
+                let started = clock::now();
+                self.apply_piece(piece)?;
+                pieces += 1;
+                if pieces % PIECES_PER_SYNC == 0 {
+                    self.shared.engine.sync()?;
+                }
+                self.pause(clock::now().duration_since(started));
+            }
+        }
+        self.shared.engine.sync()?;
+        Ok(())
+    }
+
+    fn apply_piece(&self, piece: &[Row]) -> Result<(), Interrupted> {
+        let shared = &*self.shared;
+        loop {
+            if shared.checkpointer_stop.get() == Stop::Abandon {
+                return Err(Interrupted::Abandoned);
+            }
+            if !shared.space.is_critical() {
+                match shared.engine.apply(piece) {
+                    Err(error) if error.is_disk_full() => shared.space.note_full(),
+                    result => return Ok(result?),
+                }
+            }
+            if shared.checkpointer_stop.get() == Stop::Drain {
+                // The log has it all; the next opening goes on from there.
+                return Err(Interrupted::Abandoned);
+            }
+            thread::sleep(RETRY_PAUSE);
+            shared.space.note_written(0);
+        }
+    }
+
+    /// Leaves processor and disk to the commits for as long as the piece took, unless they
+    /// wait for us already.
+    fn pause(&self, worked: Duration) {
+        let shared = &*self.shared;
+        if shared.checkpointer_stop.get() != Stop::No {
+            return;
+        }
+        let (size, step) = (
+            shared.overlay.size_bytes(),
+            shared.options.checkpoint_size_bytes,
+        );
+        let pause = if size < 2 * step {
+            worked
+        } else {
+            Duration::ZERO
+        };
+        thread::sleep(pause.min(PAUSE_MAX));
+    }
+
+    fn note_checkpoint(&self, sequence: u64) -> Result<(), EngineError> {
+        let shared = &*self.shared;
+        let meta = Meta {
+            generation: self.generation,
+            checkpoint: sequence,
+        };
+        shared.engine.apply(&[meta.row()])?;
+        shared.engine.sync()?;
+        if let Err(error) = self.history.release(sequence) {
+            // Only space is at stake; it is tried again when the folder is opened.
+            tracing::warn!(%error, "a used log segment stays behind");
+        }
+        Ok(())
+    }
+}
+
+/// Cuts sorted rows into pieces of bounded size.
+fn pieces_of(rows: &[Row]) -> impl Iterator<Item = &[Row]> {
+    let mut rest = rows;
+    std::iter::from_fn(move || {
+        let mut size_bytes = 0;
+        let fitting = rest.iter().take_while(|row| {
+            size_bytes += row.key.len() + row.value.as_ref().map_or(0, bytes::Bytes::len);
+            size_bytes <= PIECE_SIZE_BYTES
+        });
+        let count = fitting.count().max(1).min(rest.len());
+        let (piece, left) = rest.split_at(count);
+        rest = left;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
+impl Meta {
+    /// As a row of the engine.
+    pub(super) fn row(&self) -> Row {
+        Row {
+            key: key::meta().into(),
+            value: Some(key::encode_value(self)),
+        }
+    }
+}

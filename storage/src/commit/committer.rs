@@ -1,0 +1,206 @@
+//! The thread that makes commits durable: takes everything queued, writes it as one record, syncs
+//! once, answers the tickets in order.
+//!
+//! There is no timer: while one group is synced, the next one gathers. The slower the disk, the
+//! larger the groups.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use super::counters::Counters;
+use super::recovery;
+use super::shared::{PanicGuard, Pending, Shared, Stop};
+use crate::log::{AppendError, Log};
+use crate::store::CommitError;
+
+/// Largest group of several commits, bytes: bounds the time of one write and one sync.
+const GROUP_SIZE_MAX_BYTES: usize = 4 << 20;
+/// Longest pause before a group, when the overlay is full.
+const PAUSE_MAX: Duration = Duration::from_millis(15);
+
+/// Owned by its thread.
+#[derive(Debug)]
+pub(super) struct Committer {
+    shared: Arc<Shared>,
+    log: Log,
+    group_size_max_bytes: usize,
+}
+
+impl Committer {
+    pub(super) fn new(shared: Arc<Shared>, log: Log) -> Self {
+        let quarter = usize::try_from(shared.options.segment_size_bytes / 4).unwrap_or(usize::MAX);
+        Self {
+            shared,
+            log,
+            group_size_max_bytes: GROUP_SIZE_MAX_BYTES.min(quarter),
+        }
+    }
+
+    /// Runs until it is stopped or the log fails.
+    pub(super) fn run(mut self) {
+        let _guard = PanicGuard(self.shared.clone(), "the committer thread panicked");
+        let mut group = Vec::new();
+        while self.take_group(&mut group) {
+            self.pause();
+            match self.log.append(group.iter().map(|pending| &pending.bytes)) {
+                Ok(size_bytes) => self.finish(&mut group, size_bytes),
+                Err(AppendError::DiskFull(error)) => {
+                    tracing::warn!(%error, commits = group.len(), "no space for the log");
+                    self.take_back(&mut group);
+                }
+                Err(AppendError::Failed(error)) => {
+                    self.poison(group, &error);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Moves the next group into `group`, waiting for one; `false` when it is time to end.
+    fn take_group(&self, group: &mut Vec<Pending>) -> bool {
+        let shared = &*self.shared;
+        let mut queue = shared.queue.lock();
+        loop {
+            match shared.committer_stop.get() {
+                Stop::Abandon => return false,
+                Stop::Drain if queue.items.is_empty() => return false,
+                Stop::Drain | Stop::No => {}
+            }
+            if !queue.items.is_empty() {
+                break;
+            }
+            queue.is_committer_waiting = true;
+            shared.work.wait(&mut queue);
+            queue.is_committer_waiting = false;
+        }
+        let mut size_bytes = 0;
+        let count = queue.items.iter().take_while(|pending| {
+            size_bytes += pending.bytes.len();
+            size_bytes <= self.group_size_max_bytes
+        });
+        // A commit above the limit goes alone.
+        let count = count.count().max(1);
+        if count == queue.items.len() {
+            // The usual case; swapping keeps both allocations.
+            std::mem::swap(&mut queue.items, group);
+        } else {
+            group.extend(queue.items.drain(..count));
+        }
+        true
+    }
+
+    /// Slows the writers down while checkpoints lag behind, long before they have to be stopped.
+    fn pause(&self) {
+        let shared = &*self.shared;
+        let (size, max) = (
+            shared.overlay.size_bytes(),
+            shared.options.overlay_size_max_bytes,
+        );
+        let excess = size.saturating_sub(max / 2).min(max / 2);
+        if excess > 0 && shared.committer_stop.get() == Stop::No {
+            let share = excess as f64 / (max / 2) as f64;
+            thread::sleep(PAUSE_MAX.mul_f64(share));
+        }
+    }
+
+    fn finish(&self, group: &mut Vec<Pending>, written_bytes: u64) {
+        let shared = &*self.shared;
+        let size_bytes: u64 = group.iter().map(Pending::size_bytes).sum();
+        *shared.durable.lock() += group.len() as u64;
+        shared.durable_changed.notify_all();
+        shared
+            .queue_size_bytes
+            .fetch_sub(size_bytes, std::sync::atomic::Ordering::Relaxed);
+
+        Counters::add(&shared.counters.commits, group.len() as u64);
+        Counters::add(&shared.counters.groups, 1);
+        Counters::add(&shared.counters.logged_bytes, written_bytes);
+        group.drain(..).for_each(|pending| pending.answer(Ok(())));
+        shared.settled.notify_waiters();
+        shared.room.notify_waiters();
+
+        shared.space.note_written(written_bytes);
+        shared.nudge_checkpointer();
+    }
+
+    /// Undoes what cannot be written: the group, and all that was queued behind it, which may
+    /// build on it. The overlay is made again from what the log holds.
+    fn take_back(&mut self, group: &mut Vec<Pending>) {
+        let shared = self.shared.clone();
+        // Held to the end: no commit may see the overlay, the sequences or the epochs half undone.
+        let mut tables = shared.overlay.tables.write();
+        let mut queue = shared.queue.lock();
+        let durable = shared.durable_sequence();
+
+        // A frozen memtable that reaches beyond what is durable has not touched the engine yet;
+        // the checkpointer notices that it is gone.
+        let frozen = tables
+            .frozen
+            .take()
+            .filter(|frozen| frozen.sequence <= durable);
+        let start = frozen
+            .as_ref()
+            .map_or(tables.engine_sequence, |frozen| frozen.sequence);
+        let active = match recovery::read_memtable(self.log.disk(), self.log.folder(), start) {
+            Ok(active) => active,
+            Err(error) => {
+                let rest = std::mem::take(&mut queue.items);
+                drop((queue, tables));
+                let error = std::io::Error::other(error.to_string());
+                group.extend(rest);
+                self.poison(std::mem::take(group), &error);
+                self.shared.stop_committer(Stop::Abandon);
+                return;
+            }
+        };
+        tables.active = Arc::new(active);
+        tables.frozen = frozen;
+        queue.next_sequence = durable + 1;
+
+        group.append(&mut queue.items);
+        let size_bytes: u64 = group.iter().map(Pending::size_bytes).sum();
+        shared
+            .queue_size_bytes
+            .fetch_sub(size_bytes, std::sync::atomic::Ordering::Relaxed);
+        for pending in &*group {
+            shared
+                .live
+                .remove_if(&pending.object, |_, live| live.epoch == pending.epoch);
+        }
+        shared.space.note_full();
+        drop((queue, tables));
+
+        for pending in group.drain(..) {
+            pending.answer(Err(shared.space.refusal()));
+        }
+        shared.durable_changed.notify_all();
+        shared.settled.notify_waiters();
+        shared.room.notify_waiters();
+    }
+
+    /// The log has failed. What was being written is unknown; what is queued was not written.
+    fn poison(&self, group: Vec<Pending>, error: &std::io::Error) {
+        let shared = &*self.shared;
+        let reason: Arc<str> = format!("the log failed: {error}").into();
+        shared.fail(&reason);
+        let queued = std::mem::take(&mut shared.queue.lock().items);
+        for pending in group {
+            pending.answer(Err(CommitError::Unknown));
+        }
+        for pending in queued {
+            pending.answer(Err(CommitError::Refused {
+                reason: reason.clone(),
+            }));
+        }
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        // Whatever is left when the thread ends is dropped unanswered: after a panic or an
+        // abandoned store its outcome is unknown, and that is what such a ticket says.
+        let left = std::mem::take(&mut self.shared.queue.lock().items);
+        drop(left);
+    }
+}

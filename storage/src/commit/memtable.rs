@@ -1,0 +1,260 @@
+//! Committed rows that are not in the engine yet, in memory.
+//!
+//! Split by the first bits of the object id, so that commits of different objects rarely wait
+//! for each other, and so that walking the shards in order walks the ids in order.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::entry::{Change, Changes};
+use crate::engine::{Row, is_empty_range};
+use crate::id::{Namespace, Object, ObjectId};
+use crate::key::{self, Header};
+use crate::store::Direction;
+
+const SHARDS: usize = 64;
+/// What a commit costs in memory besides its own bytes, estimated: an object's entry and the
+/// first node of its map.
+const COMMIT_OVERHEAD_BYTES: u64 = 256;
+
+/// A layer's rows of a range, deletions included.
+pub(super) type Layer = Vec<(Bytes, Option<Bytes>)>;
+
+/// A sorted, shared, append-only view of some commits.
+#[derive(Debug)]
+pub(super) struct Memtable {
+    shards: Box<[Mutex<Shard>]>,
+    /// The index of alarms, by engine key.
+    alarms: Mutex<BTreeMap<Bytes, Option<Bytes>>>,
+    size_bytes: AtomicU64,
+}
+
+type Shard = HashMap<ObjectId, ObjectRows>;
+
+#[derive(Debug)]
+struct ObjectRows {
+    namespace: Namespace,
+    header: Header,
+    /// Sequence of the object's last commit here.
+    sequence: u64,
+    /// Whether the object's very first commit is here, so that the engine has nothing of it.
+    is_whole: bool,
+    /// By section number and key.
+    rows: BTreeMap<Bytes, Option<Bytes>>,
+}
+
+/// What a memtable knows of one object besides its rows.
+#[derive(Debug, Clone)]
+pub(super) struct ObjectView {
+    pub(super) header: Header,
+    pub(super) sequence: u64,
+    pub(super) is_whole: bool,
+}
+
+impl Memtable {
+    pub(super) fn new() -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            alarms: Mutex::default(),
+            size_bytes: AtomicU64::new(0),
+        }
+    }
+
+    /// Memory it takes, bytes, estimated from above: overwritten rows still count.
+    pub(super) fn size_bytes(&self) -> u64 {
+        self.size_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.size_bytes() == 0
+    }
+
+    /// Adds a commit. Commits of one object come in order.
+    pub(super) fn insert(
+        &self,
+        object: &Object,
+        header: Header,
+        sequence: u64,
+        encoded_size_bytes: usize,
+        changes: Changes,
+    ) {
+        let size_bytes = encoded_size_bytes as u64 + COMMIT_OVERHEAD_BYTES;
+        self.size_bytes.fetch_add(size_bytes, Ordering::Relaxed);
+        let mut shard = self.shard(&object.id).lock();
+        let rows = shard.entry(object.id).or_insert_with(|| ObjectRows {
+            namespace: object.namespace.clone(),
+            header: header.clone(),
+            sequence,
+            is_whole: header.version.0 == 1,
+            rows: BTreeMap::new(),
+        });
+        (rows.header, rows.sequence) = (header, sequence);
+        for change in changes {
+            match change {
+                Change::Row { key, value } => _ = rows.rows.insert(key, value),
+                Change::Alarm {
+                    due,
+                    name,
+                    is_scheduled,
+                } => {
+                    let key = key::alarm(due, &object.id, &name);
+                    let value = is_scheduled.then(|| namespace_value(&object.namespace));
+                    self.alarms.lock().insert(key.into(), value);
+                }
+            }
+        }
+    }
+
+    pub(super) fn object(&self, id: &ObjectId) -> Option<ObjectView> {
+        self.shard(id).lock().get(id).map(|rows| ObjectView {
+            header: rows.header.clone(),
+            sequence: rows.sequence,
+            is_whole: rows.is_whole,
+        })
+    }
+
+    /// One row: `None` when this memtable does not know it, `Some(None)` when it is deleted.
+    pub(super) fn get(&self, id: &ObjectId, key: &[u8]) -> Option<Option<Bytes>> {
+        self.shard(id).lock().get(id)?.rows.get(key).cloned()
+    }
+
+    /// Rows of an object in order, up to the `puts_max`-th that is no deletion. Keys begin with
+    /// the section's number.
+    pub(super) fn scan(
+        &self,
+        id: &ObjectId,
+        start: Bound<&[u8]>,
+        end: Bound<&[u8]>,
+        direction: Direction,
+        puts_max: usize,
+    ) -> Layer {
+        match self.shard(id).lock().get(id) {
+            Some(rows) => scan_layer(&rows.rows, start, end, direction, puts_max),
+            None => Layer::new(),
+        }
+    }
+
+    /// Entries of the index of alarms, as [`scan`](Self::scan).
+    pub(super) fn alarms(&self, start: Bound<&[u8]>, end: Bound<&[u8]>, puts_max: usize) -> Layer {
+        scan_layer(
+            &self.alarms.lock(),
+            start,
+            end,
+            Direction::Forward,
+            puts_max,
+        )
+    }
+
+    /// The first `limit` objects of a namespace after `after`, in order of id.
+    pub(super) fn objects(
+        &self,
+        namespace: &Namespace,
+        after: Option<&ObjectId>,
+        limit: usize,
+    ) -> Vec<(ObjectId, Header)> {
+        let first_shard = after.map_or(0, shard_index);
+        let mut found = Vec::new();
+        for shard in &self.shards[first_shard..] {
+            let mut here: Vec<_> = shard
+                .lock()
+                .iter()
+                .filter(|(id, rows)| {
+                    rows.namespace == *namespace && after.is_none_or(|after| *id > after)
+                })
+                .map(|(id, rows)| (*id, rows.header.clone()))
+                .collect();
+            here.sort_unstable_by_key(|(id, _)| *id);
+            found.append(&mut here);
+            if found.len() >= limit {
+                found.truncate(limit);
+                break;
+            }
+        }
+        found
+    }
+
+    /// All rows as the engine gets them, in order of key, in parts: headers, then the rows shard by shard,
+    /// then alarms.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Vec<Row>> {
+        let headers = std::iter::once_with(|| self.headers());
+        let rows = self.shards.iter().map(rows_of_shard);
+        let alarms = std::iter::once_with(|| {
+            let alarms = self.alarms.lock();
+            alarms
+                .iter()
+                .map(|(key, value)| Row {
+                    key: key.clone(),
+                    value: value.clone(),
+                })
+                .collect()
+        });
+        headers.chain(rows).chain(alarms)
+    }
+
+    fn headers(&self) -> Vec<Row> {
+        let mut headers = Vec::new();
+        for shard in &self.shards {
+            headers.extend(shard.lock().iter().map(|(id, rows)| Row {
+                key: key::header(&rows.namespace, id).into(),
+                value: Some(key::encode_value(&rows.header)),
+            }));
+        }
+        headers.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        headers
+    }
+
+    fn shard(&self, id: &ObjectId) -> &Mutex<Shard> {
+        &self.shards[shard_index(id)]
+    }
+}
+
+fn shard_index(id: &ObjectId) -> usize {
+    usize::from(id.as_bytes()[0]) * SHARDS / 256
+}
+
+fn rows_of_shard(shard: &Mutex<Shard>) -> Vec<Row> {
+    let shard = shard.lock();
+    let mut objects: Vec<_> = shard.iter().collect();
+    objects.sort_unstable_by_key(|(id, _)| **id);
+    let mut found = Vec::new();
+    for (id, object) in objects {
+        found.extend(object.rows.iter().map(|(key, value)| Row {
+            key: key::row(id, key).into(),
+            value: value.clone(),
+        }));
+    }
+    found
+}
+
+fn scan_layer(
+    map: &BTreeMap<Bytes, Option<Bytes>>,
+    start: Bound<&[u8]>,
+    end: Bound<&[u8]>,
+    direction: Direction,
+    puts_max: usize,
+) -> Layer {
+    if is_empty_range(start, end) {
+        return Layer::new();
+    }
+    let mut range = map.range::<[u8], _>((start, end));
+    let mut layer = Layer::new();
+    let mut puts = 0;
+    while puts < puts_max {
+        let row = match direction {
+            Direction::Forward => range.next(),
+            Direction::Reverse => range.next_back(),
+        };
+        let Some((key, value)) = row else { break };
+        puts += usize::from(value.is_some());
+        layer.push((key.clone(), value.clone()));
+    }
+    layer
+}
+
+fn namespace_value(namespace: &Namespace) -> Bytes {
+    Bytes::copy_from_slice(namespace.as_str().as_bytes())
+}

@@ -1,0 +1,250 @@
+//! Opening a store: folder, engine, log, threads; and ending its threads.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use dashmap::DashMap;
+use parking_lot::{Condvar, Mutex, RwLock};
+use tokio::sync::Notify;
+
+use super::LogStore;
+use super::checkpointer::Checkpointer;
+use super::clock;
+use super::committer::Committer;
+use super::options::{EngineKind, Options};
+use super::overlay::Overlay;
+use super::readers::Readers;
+use super::recovery::{self, Recovered};
+use super::shared::{Queue, Shared, Stop};
+use super::space::Space;
+use crate::engine::{Engine, EngineError, MemoryEngine};
+use crate::folder::{Folder, OpenError};
+use crate::key::{self, Meta};
+use crate::log::{Disk, Log, LogOptions, RealDisk, ReplayError};
+use crate::store::ReadError;
+
+/// An epoch is the generation of the opening, then a counter of this many bits.
+const EPOCH_COUNTER_BITS: u32 = 32;
+
+/// What opening a store found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenReport {
+    /// Groups read from the log because the engine may have lacked them.
+    pub replayed_records: u64,
+    /// Bytes of these groups.
+    pub replayed_bytes: u64,
+    /// Bytes of a group at the end of the log that had not been written whole, and was never
+    /// acknowledged. It is dropped.
+    pub cut_tail_bytes: u64,
+    /// Time opening took.
+    pub duration: Duration,
+}
+
+/// What lies beneath a [`LogStore`], where it is not the usual.
+#[derive(Debug, Clone)]
+pub struct Seams {
+    /// The engine; `None`: the one that the options name.
+    pub engine: Option<Arc<dyn Engine>>,
+    /// The file system under the log.
+    pub disk: Arc<dyn Disk>,
+}
+
+impl Default for Seams {
+    fn default() -> Self {
+        Self {
+            engine: None,
+            disk: Arc::new(RealDisk),
+        }
+    }
+}
+
+/// The store's threads.
+#[derive(Debug)]
+pub(super) struct Threads {
+    committer: JoinHandle<()>,
+    checkpointer: JoinHandle<()>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Threads {
+    /// Tells the threads to end, in the order of the data, and waits for them.
+    pub(super) fn stop(self, shared: &Shared, stop: Stop) {
+        shared.close_queue("the store is shut down");
+        if stop == Stop::Abandon {
+            // Both at once: the checkpointer may wait for what the committer leaves undone.
+            shared.stop_checkpointer(stop);
+        }
+        shared.stop_committer(stop);
+        join(self.committer);
+        shared.stop_checkpointer(stop);
+        join(self.checkpointer);
+        self.readers.into_iter().for_each(join);
+        shared.settled.notify_waiters();
+    }
+}
+
+pub(super) fn open(
+    path: &Path,
+    options: Options,
+    seams: Seams,
+) -> Result<Arc<LogStore>, OpenError> {
+    let started = clock::now();
+    let options = options.clamped();
+    let folder = Folder::open(path, options.engine)?;
+    let io_error = |error| OpenError::from_io(path, error);
+
+    let engine = match seams.engine {
+        Some(engine) => engine,
+        None => open_engine(&folder.engine(), &options)
+            .map_err(|error| engine_error(&folder.engine(), error))?,
+    };
+    let meta = read_meta(&*engine).map_err(|problem| engine_error(&folder.engine(), problem))?;
+    let recovered =
+        recovery::recover(&*seams.disk, &folder.log(), meta.checkpoint).map_err(replay_error)?;
+    let Recovered {
+        active,
+        replayed,
+        epoch_max,
+    } = recovered;
+    let (records, bytes, cut) = (replayed.records, replayed.bytes, replayed.cut_tail_bytes);
+    let next_sequence = replayed.next_sequence;
+    if cut > 0 {
+        tracing::warn!(
+            cut_tail_bytes = cut,
+            "the log ended in a group that was never acknowledged"
+        );
+    }
+
+    let sizes = LogOptions {
+        first_segment_size_bytes: options.first_segment_size_bytes,
+        segment_size_bytes: options.segment_size_bytes,
+    };
+    let log = Log::open(seams.disk.clone(), &folder.log(), replayed, sizes).map_err(io_error)?;
+
+    // Also above every epoch in the log: an engine in memory forgets the generation.
+    let generation = meta.generation.max(epoch_max.0 >> EPOCH_COUNTER_BITS) + 1;
+    let meta = Meta { generation, ..meta };
+    engine
+        .apply(&[meta.row()])
+        .and_then(|()| engine.sync())
+        .map_err(|error| engine_error(&folder.engine(), error))?;
+
+    let space = Space::new(seams.disk, folder.path().into(), options.disk_reserve_bytes);
+    let shared = Arc::new(Shared {
+        engine: engine.clone(),
+        overlay: Overlay::new(active, meta.checkpoint),
+        live: DashMap::new(),
+        next_epoch: AtomicU64::new((generation << EPOCH_COUNTER_BITS) + 1),
+        queue: Mutex::new(Queue {
+            items: Vec::new(),
+            next_sequence,
+            is_committer_waiting: false,
+            closed: None,
+        }),
+        work: Condvar::new(),
+        queue_size_bytes: AtomicU64::new(0),
+        durable: Mutex::new(next_sequence - 1),
+        durable_changed: Condvar::new(),
+        settled: Notify::new(),
+        room: Notify::new(),
+        space,
+        failure: OnceLock::new(),
+        counters: super::counters::Counters::default(),
+        checkpoint_wake: Mutex::new(()),
+        checkpoint_wanted: Condvar::new(),
+        checkpointer_idle: AtomicBool::new(false),
+        committer_stop: super::shared::StopFlag::default(),
+        checkpointer_stop: super::shared::StopFlag::default(),
+        options,
+    });
+
+    let history = log.history();
+    let (readers, reader_threads) =
+        Readers::start(engine, shared.options.reader_threads).map_err(io_error)?;
+    let committer = Committer::new(shared.clone(), log);
+    let checkpointer = Checkpointer::new(shared.clone(), history, generation);
+    let threads = Threads {
+        committer: spawn("abide-committer", move || committer.run()).map_err(io_error)?,
+        checkpointer: spawn("abide-checkpoint", move || checkpointer.run()).map_err(io_error)?,
+        readers: reader_threads,
+    };
+    let report = OpenReport {
+        replayed_records: records,
+        replayed_bytes: bytes,
+        cut_tail_bytes: cut,
+        duration: clock::now().duration_since(started),
+    };
+    Ok(Arc::new(LogStore {
+        shared,
+        readers: RwLock::new(Some(Arc::new(readers))),
+        threads: Mutex::new(Some(threads)),
+        report,
+        _folder: folder,
+    }))
+}
+
+fn open_engine(folder: &Path, options: &Options) -> Result<Arc<dyn Engine>, EngineError> {
+    Ok(match options.engine {
+        #[cfg(feature = "sled")]
+        EngineKind::Sled => Arc::new(crate::engine::SledEngine::open(
+            folder,
+            options.engine_cache_size_bytes,
+        )?),
+        #[cfg(feature = "redb")]
+        EngineKind::Redb => Arc::new(crate::engine::RedbEngine::open(
+            folder,
+            options.engine_cache_size_bytes,
+        )?),
+        EngineKind::Memory => Arc::new(MemoryEngine::new()),
+    })
+}
+
+fn read_meta(engine: &dyn Engine) -> Result<Meta, ReadError> {
+    match engine.get(&key::meta())? {
+        Some(bytes) => key::decode_value(&bytes),
+        None => Ok(Meta::default()),
+    }
+}
+
+fn engine_error(folder: &Path, error: impl Into<ReadError>) -> OpenError {
+    OpenError::Engine {
+        path: folder.into(),
+        problem: error.into().to_string(),
+    }
+}
+
+fn replay_error(error: ReplayError) -> OpenError {
+    match error {
+        ReplayError::Io { file, source } => OpenError::from_io(&file, source),
+        ReplayError::NewerFormat {
+            file,
+            found,
+            supported,
+        } => OpenError::NewerFormat {
+            path: file,
+            found,
+            supported,
+        },
+        ReplayError::Corrupt {
+            file,
+            offset,
+            problem,
+        } => OpenError::CorruptLog {
+            file,
+            offset,
+            problem,
+        },
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.into()).spawn(run)
+}
+
+fn join(thread: JoinHandle<()>) {
+    // A panic has been reported by the panic hook, and has failed the store.
+    _ = thread.join();
+}

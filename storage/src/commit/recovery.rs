@@ -1,0 +1,77 @@
+//! The overlay from the log: after a restart, and after a group that could not be written.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use bytes::Bytes;
+
+use super::entry;
+use super::memtable::Memtable;
+use crate::id::{Epoch, Namespace};
+use crate::log::{Disk, ReplayError, Replayed, replay};
+
+/// What the log holds beyond the engine.
+#[derive(Debug)]
+pub(super) struct Recovered {
+    pub(super) active: Memtable,
+    pub(super) replayed: Replayed,
+    /// The highest epoch of any commit.
+    pub(super) epoch_max: Epoch,
+}
+
+/// Reads every commit after `engine_sequence`.
+pub(super) fn recover(
+    disk: &dyn Disk,
+    folder: &Path,
+    engine_sequence: u64,
+) -> Result<Recovered, ReplayError> {
+    let active = Memtable::new();
+    let mut epoch_max = Epoch(0);
+    // Making a namespace derives its key; there are few of them and many commits.
+    let mut namespaces: HashMap<Box<str>, Namespace> = HashMap::new();
+    let mut named = |name: &str| {
+        if let Some(known) = namespaces.get(name) {
+            return Some(known.clone());
+        }
+        let namespace = Namespace::new(name).ok()?;
+        namespaces.insert(name.into(), namespace.clone());
+        Some(namespace)
+    };
+    let mut visit = |first_sequence: u64, payload: Bytes| -> Result<(), String> {
+        let mut payload = payload;
+        let mut sequence = first_sequence;
+        while !payload.is_empty() {
+            let size_before = payload.len();
+            let entry = entry::decode(&mut payload, &mut named)?;
+            let size_bytes = size_before - payload.len();
+            epoch_max = epoch_max.max(entry.header.epoch);
+            // A record may begin before the checkpoint; what is before it is in the engine.
+            if sequence > engine_sequence {
+                active.insert(
+                    &entry.object,
+                    entry.header,
+                    sequence,
+                    size_bytes,
+                    entry.changes,
+                );
+            }
+            sequence += 1;
+        }
+        Ok(())
+    };
+    let replayed = replay(disk, folder, engine_sequence, &mut visit)?;
+    Ok(Recovered {
+        active,
+        replayed,
+        epoch_max,
+    })
+}
+
+/// As [`recover`], for the overlay alone.
+pub(super) fn read_memtable(
+    disk: &dyn Disk,
+    folder: &Path,
+    engine_sequence: u64,
+) -> Result<Memtable, ReplayError> {
+    Ok(recover(disk, folder, engine_sequence)?.active)
+}

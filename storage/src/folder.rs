@@ -1,0 +1,371 @@
+//! The data folder: who owns it, and what it is.
+//!
+//! ```text
+//! abide-data/
+//!   FORMAT    text: the folder's format number and its engine; written last when it is made
+//!   LOCK      locked while a process has the folder open; holds its pid
+//!   log/      segments of the commit log
+//!   engine/   whatever the engine keeps
+//! ```
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::commit::EngineKind;
+use crate::log::is_disk_full;
+
+/// The folder format this release makes: covers the layout above and the keys of `key.rs`.
+const FORMAT: u32 = 1;
+const TITLE: &str = "abide data folder";
+
+/// An open data folder; locked until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    /// Its lock goes with the file, also when the process is killed.
+    _lock: File,
+}
+
+/// Why a store cannot be opened. Nothing was changed, except that an empty folder may have been created.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has the folder open.
+    #[error(
+        "the data folder {} is in use by process {}: stop it, or choose another folder",
+        path.display(), pid.map_or_else(|| "unknown".into(), |pid| pid.to_string())
+    )]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+        /// The process, when it has written its number already.
+        pid: Option<u32>,
+    },
+    /// A newer release made the folder, or a file in it.
+    #[error(
+        "{} has format {found}, this release reads up to {supported}: start the release that wrote it, or a newer one",
+        path.display()
+    )]
+    NewerFormat {
+        /// The folder.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The highest format this release reads.
+        supported: u32,
+    },
+    /// The folder was made with another engine.
+    #[error(
+        "the data folder {} was made with engine {found}, asked for is {asked}: ask for {found}, or choose another folder",
+        path.display()
+    )]
+    OtherEngine {
+        /// The folder.
+        path: PathBuf,
+        /// The engine it was made with.
+        found: String,
+        /// The engine in the options.
+        asked: EngineKind,
+    },
+    /// The folder has files but no valid `FORMAT`.
+    #[error(
+        "{} is not a data folder, or its FORMAT file is lost: {problem}; choose an empty folder, or restore the file",
+        path.display()
+    )]
+    NotADataFolder {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Acknowledged commits in the log cannot be read.
+    #[error(
+        "the log is damaged: {} at byte {offset}: {problem}; acknowledged commits stood there, so \
+         nothing was changed: restore the folder from a backup or repair the disk",
+        file.display()
+    )]
+    CorruptLog {
+        /// The damaged file.
+        file: PathBuf,
+        /// Where in it, bytes.
+        offset: u64,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The engine does not open.
+    #[error("the engine in {} does not open: {problem}", path.display())]
+    Engine {
+        /// The engine's folder.
+        path: PathBuf,
+        /// What the engine says.
+        problem: String,
+    },
+    /// This process may not write there.
+    #[error("{} cannot be written by this user: {source}", path.display())]
+    NotWritable {
+        /// The folder.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// There is no space to open it.
+    #[error("the disk of {} is full: free some space and start again", path.display())]
+    DiskFull {
+        /// The folder.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// Any other failure of the file system.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The folder.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+}
+
+impl OpenError {
+    pub(crate) fn from_io(path: &Path, source: io::Error) -> Self {
+        let path = path.to_path_buf();
+        match source.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                Self::NotWritable { path, source }
+            }
+            _ if is_disk_full(&source) => Self::DiskFull { path, source },
+            _ => Self::Io { path, source },
+        }
+    }
+}
+
+impl Folder {
+    /// Locks the folder, and makes it one when it is empty or absent.
+    pub(crate) fn open(path: &Path, engine: EngineKind) -> Result<Self, OpenError> {
+        let io_error = |source| OpenError::from_io(path, source);
+        fs::create_dir_all(path).map_err(io_error)?;
+        // Looked at before the lock file is made, so that a refused folder stays as it was.
+        let is_new = !check(path, engine)?;
+        let lock = lock(path)?;
+        if is_new && !check(path, engine)? {
+            create(path, engine).map_err(io_error)?;
+        }
+        for folder in ["log", "engine"] {
+            fs::create_dir_all(path.join(folder)).map_err(io_error)?;
+        }
+        sync_folder(path).map_err(io_error)?;
+        Ok(Self {
+            path: path.into(),
+            _lock: lock,
+        })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.path.join("log")
+    }
+
+    pub(crate) fn engine(&self) -> PathBuf {
+        self.path.join("engine")
+    }
+}
+
+/// Whether the folder is one already (`true`), or free to be made one.
+fn check(path: &Path, asked: EngineKind) -> Result<bool, OpenError> {
+    let not_one = |problem: &str| OpenError::NotADataFolder {
+        path: path.into(),
+        problem: problem.into(),
+    };
+    let text = match fs::read_to_string(path.join("FORMAT")) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let is_empty = is_empty(path).map_err(|source| OpenError::from_io(path, source))?;
+            return if is_empty {
+                Ok(false)
+            } else {
+                Err(not_one("it has files but no FORMAT"))
+            };
+        }
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            return Err(not_one("FORMAT is no text"));
+        }
+        Err(source) => return Err(OpenError::from_io(path, source)),
+    };
+    let mut lines = text.lines();
+    if lines.next() != Some(TITLE) {
+        return Err(not_one("FORMAT does not begin as it should"));
+    }
+    let mut value = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ');
+    let found = value("format").and_then(|number| number.parse::<u32>().ok());
+    match found {
+        None | Some(0) => return Err(not_one("FORMAT has no format number")),
+        Some(found) if found > FORMAT => {
+            return Err(OpenError::NewerFormat {
+                path: path.into(),
+                found,
+                supported: FORMAT,
+            });
+        }
+        Some(_) => {}
+    }
+    match value("engine") {
+        None => Err(not_one("FORMAT names no engine")),
+        Some(found) if found != asked.as_str() => Err(OpenError::OtherEngine {
+            path: path.into(),
+            found: found.into(),
+            asked,
+        }),
+        Some(_) => Ok(true),
+    }
+}
+
+/// Whether there is nothing but what a creation leaves that was cut short.
+fn is_empty(path: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(path)? {
+        let name = entry?.file_name();
+        if name != "LOCK" && name != "FORMAT.tmp" && name != "lost+found" {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn create(path: &Path, engine: EngineKind) -> io::Result<()> {
+    let draft = path.join("FORMAT.tmp");
+    let mut file = File::create(&draft)?;
+    write!(file, "{TITLE}\nformat {FORMAT}\nengine {engine}\n")?;
+    file.sync_all()?;
+    fs::rename(&draft, path.join("FORMAT"))?;
+    sync_folder(path)?;
+    // The name of the folder itself must be durable too.
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent),
+        _ => sync_folder(Path::new(".")),
+    }
+}
+
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let io_error = |source| OpenError::from_io(path, source);
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path.join("LOCK"))
+        .map_err(io_error)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            let pid = file
+                .read_to_string(&mut text)
+                .ok()
+                .and_then(|_| text.trim().parse().ok());
+            return Err(OpenError::InUse {
+                path: path.into(),
+                pid,
+            });
+        }
+        Err(TryLockError::Error(source)) => return Err(io_error(source)),
+    }
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(io_error)?;
+    Ok(file)
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn temporary() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    fn files(path: &Path) -> Vec<String> {
+        let entries = fs::read_dir(path).unwrap();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    const ENGINE: EngineKind = EngineKind::Memory;
+
+    #[test]
+    fn an_absent_folder_is_made_and_opens_again() {
+        let temporary = temporary();
+        let path = temporary.path().join("a/b");
+        drop(Folder::open(&path, ENGINE).unwrap());
+        assert_eq!(files(&path), ["FORMAT", "LOCK", "engine", "log"]);
+        let text = fs::read_to_string(path.join("FORMAT")).unwrap();
+        assert_eq!(text, "abide data folder\nformat 1\nengine memory\n");
+        drop(Folder::open(&path, ENGINE).unwrap());
+    }
+
+    #[test]
+    fn an_open_folder_names_its_owner() {
+        let temporary = temporary();
+        let _open = Folder::open(temporary.path(), ENGINE).unwrap();
+        match Folder::open(temporary.path(), ENGINE) {
+            Err(OpenError::InUse { pid, .. }) => assert_eq!(pid, Some(std::process::id())),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_folder_of_something_else_is_refused_and_left_alone() {
+        let temporary = temporary();
+        fs::write(temporary.path().join("holiday.jpg"), "x").unwrap();
+        let error = Folder::open(temporary.path(), ENGINE).unwrap_err();
+        assert!(matches!(error, OpenError::NotADataFolder { .. }), "{error}");
+        assert_eq!(files(temporary.path()), ["holiday.jpg"]);
+    }
+
+    #[test]
+    fn a_creation_cut_short_is_finished() {
+        let temporary = temporary();
+        fs::write(temporary.path().join("LOCK"), "1").unwrap();
+        fs::write(temporary.path().join("FORMAT.tmp"), "aba").unwrap();
+        drop(Folder::open(temporary.path(), ENGINE).unwrap());
+    }
+
+    #[test]
+    fn formats_are_refused_by_name_and_left_alone() {
+        for (text, wanted) in [
+            ("abide data folder\nformat 2\nengine memory\n", "newer"),
+            ("abide data folder\nformat 1\nengine other\n", "engine"),
+            ("abide data folder\nformat x\nengine memory\n", "no folder"),
+            ("abide data folder\nformat 0\nengine memory\n", "no folder"),
+            ("abide data folder\nformat 1\n", "no folder"),
+            ("abi", "no folder"),
+            ("", "no folder"),
+        ] {
+            let temporary = temporary();
+            fs::write(temporary.path().join("FORMAT"), text).unwrap();
+            let error = Folder::open(temporary.path(), ENGINE).unwrap_err();
+            let found = match &error {
+                OpenError::NewerFormat {
+                    found: 2,
+                    supported: 1,
+                    ..
+                } => "newer",
+                OpenError::OtherEngine { asked: ENGINE, .. } => "engine",
+                OpenError::NotADataFolder { .. } => "no folder",
+                _ => "?",
+            };
+            assert_eq!(found, wanted, "{text:?}: {error}");
+            assert_eq!(files(temporary.path()), ["FORMAT"]);
+        }
+    }
+}

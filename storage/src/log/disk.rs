@@ -1,0 +1,156 @@
+//! The seam between the log and the file system, so that tests can make each operation fail.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What the log needs of a file system. Every method may block.
+pub trait Disk: Send + Sync + fmt::Debug + 'static {
+    /// Opens an existing file for reading and writing.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>>;
+
+    /// Creates a file that must not exist yet.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>>;
+
+    /// Gives a file another name in the same folder.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes the names in a folder durable.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn sync_folder(&self, folder: &Path) -> io::Result<()>;
+
+    /// The files of a folder, in no order.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>>;
+
+    /// Bytes that this process may still write to the disk of this folder.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn available_bytes(&self, folder: &Path) -> io::Result<u64>;
+}
+
+/// An open file of the log.
+pub trait LogFile: Send + Sync + fmt::Debug {
+    /// Reads up to the end of `buffer` or of the file; answers the bytes read.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Writes the whole buffer.
+    ///
+    /// # Errors
+    /// As the operating system says; a part may have been written.
+    fn write_at(&self, buffer: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Makes what was written durable, with the size of the file.
+    ///
+    /// # Errors
+    /// As the operating system says. Final: the kernel may have dropped what it could not write, and a
+    /// second sync would not notice.
+    fn sync(&self) -> io::Result<()>;
+
+    /// Size of the file.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn size_bytes(&self) -> io::Result<u64>;
+}
+
+/// The file system itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RealDisk;
+
+impl Disk for RealDisk {
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
+        Ok(Arc::new(RealFile(
+            OpenOptions::new().read(true).write(true).open(path)?,
+        )))
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
+        let mut options = OpenOptions::new();
+        Ok(Arc::new(RealFile(
+            options.read(true).write(true).create_new(true).open(path)?,
+        )))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        File::open(folder)?.sync_all()
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        fs::read_dir(folder)?
+            .map(|entry| Ok(entry?.path()))
+            .collect()
+    }
+
+    fn available_bytes(&self, folder: &Path) -> io::Result<u64> {
+        let disk = rustix::fs::statvfs(folder)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+}
+
+#[derive(Debug)]
+struct RealFile(File);
+
+impl LogFile for RealFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self
+                .0
+                .read_at(&mut buffer[filled..], offset + filled as u64)
+            {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
+
+    fn write_at(&self, buffer: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(buffer, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn size_bytes(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+}

@@ -1,0 +1,223 @@
+//! The next segment, ready before it is needed: filling one with zeros takes far longer than a
+//! commit may wait.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::disk::{Disk, LogFile};
+use super::is_spare;
+
+/// Spares kept at most; more used segments are removed. Two, because one checkpoint may free
+/// several segments at once and the next ones are needed at the same pace.
+const SPARES_MAX: usize = 2;
+/// Zeros written between two syncs, bytes: small enough that the commits' own syncs do not wait long.
+const CHUNK_SIZE_BYTES: usize = 1 << 20;
+
+/// A file of the full segment size, durable, waiting for its header and name.
+#[derive(Debug)]
+pub(super) struct Spare {
+    pub(super) path: PathBuf,
+    pub(super) file: Arc<dyn LogFile>,
+}
+
+/// Keeps spares, and owns the thread that makes them.
+#[derive(Debug)]
+pub(super) struct Spares {
+    shared: Arc<Shared>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    disk: Arc<dyn Disk>,
+    folder: PathBuf,
+    size_bytes: u64,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    ready: Vec<Spare>,
+    /// The last attempt failed; taken by whoever waits for a spare, which starts the next attempt.
+    failed: Option<io::Error>,
+    last_number: u64,
+    stopping: bool,
+}
+
+impl Spares {
+    /// Takes over the complete spares that an earlier process left, removes the others, and
+    /// starts the thread.
+    pub(super) fn start(disk: Arc<dyn Disk>, folder: &Path, size_bytes: u64) -> io::Result<Self> {
+        let mut state = State::default();
+        for path in disk.list(folder)?.into_iter().filter(|path| is_spare(path)) {
+            state.last_number = state.last_number.max(spare_number(&path));
+            // A spare grows while it is filled: one of full size was filled to its end.
+            let file = disk.open(&path)?;
+            if state.ready.len() < SPARES_MAX && file.size_bytes()? == size_bytes {
+                state.ready.push(Spare { path, file });
+            } else {
+                disk.remove(&path)?;
+            }
+        }
+        let shared = Arc::new(Shared {
+            disk,
+            folder: folder.into(),
+            size_bytes,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        });
+        let thread = {
+            let shared = shared.clone();
+            thread::Builder::new()
+                .name("abide-log-spare".into())
+                .spawn(move || shared.run())?
+        };
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// A spare; waits for it when none is ready.
+    pub(super) fn take(&self) -> io::Result<Spare> {
+        let mut state = self.shared.state.lock();
+        let mut is_fresh = false;
+        loop {
+            if let Some(spare) = state.ready.pop() {
+                self.shared.changed.notify_all();
+                return Ok(spare);
+            }
+            if let Some(error) = state.failed.take() {
+                self.shared.changed.notify_all();
+                // A failure may be hours old, and its cause gone: only one of an attempt made
+                // while we wait counts.
+                if is_fresh {
+                    return Err(error);
+                }
+                is_fresh = true;
+            }
+            self.shared.changed.wait(&mut state);
+        }
+    }
+
+    /// The way for used segments to become spares, for other threads.
+    pub(super) fn recycler(&self) -> Recycler {
+        Recycler(self.shared.clone())
+    }
+}
+
+impl Drop for Spares {
+    fn drop(&mut self) {
+        self.shared.state.lock().stopping = true;
+        self.shared.changed.notify_all();
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread has been reported by the panic hook.
+            _ = thread.join();
+        }
+    }
+}
+
+/// Makes spares of used segments.
+#[derive(Debug, Clone)]
+pub(super) struct Recycler(Arc<Shared>);
+
+impl Recycler {
+    /// Renames the used segment to a spare, or removes it when it is of no use.
+    pub(super) fn recycle(&self, path: &Path) -> io::Result<()> {
+        let shared = &*self.0;
+        let file = shared.disk.open(path)?;
+        let wanted =
+            file.size_bytes()? == shared.size_bytes && shared.state.lock().ready.len() < SPARES_MAX;
+        if !wanted {
+            return shared.disk.remove(path);
+        }
+        let spare = shared.next_path();
+        shared.disk.rename(path, &spare)?;
+        // The new name must be durable before the file gets a new header, or a power cut could
+        // leave a segment whose header is that of another.
+        shared.disk.sync_folder(&shared.folder)?;
+        shared.state.lock().ready.push(Spare { path: spare, file });
+        shared.changed.notify_all();
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn run(&self) {
+        loop {
+            {
+                let mut state = self.state.lock();
+                while !state.stopping && (!state.ready.is_empty() || state.failed.is_some()) {
+                    self.changed.wait(&mut state);
+                }
+                if state.stopping {
+                    return;
+                }
+            }
+            let made = self.make();
+            let mut state = self.state.lock();
+            match made {
+                Ok(spare) => state.ready.push(spare),
+                Err(error) => state.failed = Some(error),
+            }
+            self.changed.notify_all();
+        }
+    }
+
+    fn make(&self) -> io::Result<Spare> {
+        let path = self.next_path();
+        let file = self.disk.create(&path)?;
+        fill_with_zeros(&*file, self.size_bytes, || self.state.lock().stopping).inspect_err(|_| {
+            // What is left of it would take space that is needed just now.
+            if let Err(error) = self.disk.remove(&path) {
+                tracing::warn!(file = %path.display(), %error, "an incomplete spare stays behind");
+            }
+        })?;
+        Ok(Spare { path, file })
+    }
+
+    fn next_path(&self) -> PathBuf {
+        let mut state = self.state.lock();
+        state.last_number += 1;
+        self.folder.join(format!("spare-{}.tmp", state.last_number))
+    }
+}
+
+/// The number in the name of a spare; 0 for a name without.
+fn spare_number(path: &Path) -> u64 {
+    let stem = path
+        .file_stem()
+        .and_then(|stem| stem.to_str())
+        .unwrap_or_default();
+    stem.strip_prefix("spare-")
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or(0)
+}
+
+/// Writes zeros up to `size_bytes` and makes them durable, unless told to stop.
+pub(super) fn fill_with_zeros(
+    file: &dyn LogFile,
+    size_bytes: u64,
+    stop: impl Fn() -> bool,
+) -> io::Result<()> {
+    let zeros = vec![0; CHUNK_SIZE_BYTES];
+    let mut offset = 0;
+    while offset < size_bytes {
+        if stop() {
+            return Err(io::Error::other("the store is closing"));
+        }
+        let rest = size_bytes - offset;
+        let chunk = usize::try_from(rest)
+            .unwrap_or(usize::MAX)
+            .min(CHUNK_SIZE_BYTES);
+        file.write_at(&zeros[..chunk], offset)?;
+        file.sync()?;
+        offset += chunk as u64;
+    }
+    Ok(())
+}

@@ -1,0 +1,250 @@
+//! Appending groups, rolling to the next segment, letting used segments go.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::replay::{FoundSegment, Replayed};
+use super::segment::{self, SegmentHeader};
+use super::spare::{Recycler, Spare, Spares, fill_with_zeros};
+use super::{Disk, LogFile, is_disk_full, record, segment_path};
+
+/// Sizes of segments.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogOptions {
+    /// Size of the first segment of a new store, bytes.
+    pub(crate) first_segment_size_bytes: u64,
+    /// Size of all others, bytes.
+    pub(crate) segment_size_bytes: u64,
+}
+
+/// The writing end of the log. Owned by the committer.
+#[derive(Debug)]
+pub(crate) struct Log {
+    disk: Arc<dyn Disk>,
+    folder: PathBuf,
+    current: Current,
+    spares: Spares,
+    history: Arc<History>,
+    /// Reused for every record.
+    buffer: Vec<u8>,
+    next_sequence: u64,
+}
+
+#[derive(Debug)]
+struct Current {
+    header: SegmentHeader,
+    file: Arc<dyn LogFile>,
+    path: PathBuf,
+    /// Where the next record goes.
+    offset: u64,
+}
+
+/// Why a group was not appended.
+#[derive(Debug)]
+pub(crate) enum AppendError {
+    /// There is no space. The log is as it was before: effect *none*.
+    DiskFull(io::Error),
+    /// The record may or may not be durable. Nothing may be appended any more.
+    Failed(io::Error),
+}
+
+impl AppendError {
+    fn into_io(self) -> io::Error {
+        match self {
+            Self::DiskFull(error) | Self::Failed(error) => error,
+        }
+    }
+}
+
+impl Log {
+    /// Continues the log that `replayed` describes, or starts one.
+    ///
+    /// What replay found may have been in the page cache only; it is made durable here, before
+    /// anybody can see it.
+    pub(crate) fn open(
+        disk: Arc<dyn Disk>,
+        folder: &Path,
+        replayed: Replayed,
+        options: LogOptions,
+    ) -> io::Result<Self> {
+        let Replayed {
+            next_sequence,
+            mut segments,
+            ..
+        } = replayed;
+        let current = match segments.pop() {
+            Some(last) => {
+                for found in segments.iter().chain([&last]) {
+                    disk.open(&found.path)?.sync()?;
+                }
+                let file = disk.open(&last.path)?;
+                Current {
+                    header: last.header,
+                    file,
+                    path: last.path,
+                    offset: last.end as u64,
+                }
+            }
+            None => {
+                let path = folder.join("spare-first.tmp");
+                if disk.list(folder)?.contains(&path) {
+                    disk.remove(&path)?;
+                }
+                let file = disk.create(&path)?;
+                fill_with_zeros(&*file, options.first_segment_size_bytes, || false)?;
+                let first = Spare { path, file };
+                start_segment(&*disk, folder, first, 1, next_sequence)
+                    .map_err(AppendError::into_io)?
+            }
+        };
+        // Names of segments, too, may not have been durable yet.
+        disk.sync_folder(folder)?;
+        let spares = Spares::start(disk.clone(), folder, options.segment_size_bytes)?;
+        let history = Arc::new(History {
+            closed: Mutex::new(segments),
+            recycler: spares.recycler(),
+        });
+        Ok(Self {
+            disk,
+            folder: folder.into(),
+            current,
+            spares,
+            history,
+            buffer: Vec::new(),
+            next_sequence,
+        })
+    }
+
+    /// The closed segments, for the checkpointer.
+    pub(crate) fn history(&self) -> Arc<History> {
+        self.history.clone()
+    }
+
+    /// Where the log lies.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The file system it uses.
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
+    /// Appends one group and makes it durable: one write, one sync. Answers the bytes written.
+    pub(crate) fn append<'a>(
+        &mut self,
+        commits: impl ExactSizeIterator<Item = &'a Bytes>,
+    ) -> Result<u64, AppendError> {
+        let count = u32::try_from(commits.len()).expect("a group is below 4 G commits");
+        record::begin(&mut self.buffer);
+        commits.for_each(|commit| self.buffer.extend_from_slice(commit));
+        let size_bytes = record::size_bytes(self.buffer.len() - record::HEADER_SIZE_BYTES) as u64;
+        if self.current.offset + size_bytes > self.current.header.size_bytes {
+            self.roll()?;
+        }
+        assert!(
+            self.current.offset + size_bytes <= self.current.header.size_bytes,
+            "a group of {size_bytes} bytes must fit into a segment"
+        );
+        record::finish(
+            &mut self.buffer,
+            &self.current.header,
+            self.next_sequence,
+            count,
+        );
+        // On a full disk the end of the log stays where it was: the next record is written over
+        // what there is of this one, which, being incomplete, is no valid record.
+        self.current
+            .file
+            .write_at(&self.buffer, self.current.offset)
+            .map_err(failure)?;
+        self.current.file.sync().map_err(AppendError::Failed)?;
+        self.current.offset += size_bytes;
+        self.next_sequence += u64::from(count);
+        Ok(size_bytes)
+    }
+
+    fn roll(&mut self) -> Result<(), AppendError> {
+        let spare = self.spares.take().map_err(failure)?;
+        let number = self.current.header.number + 1;
+        let next = start_segment(&*self.disk, &self.folder, spare, number, self.next_sequence)?;
+        let closed = std::mem::replace(&mut self.current, next);
+        self.history.closed.lock().push(FoundSegment {
+            path: closed.path,
+            header: closed.header,
+            next_sequence: self.next_sequence,
+            end: usize::try_from(closed.offset).unwrap_or(usize::MAX),
+        });
+        Ok(())
+    }
+}
+
+/// Segments that are full, oldest first.
+#[derive(Debug)]
+pub(crate) struct History {
+    closed: Mutex<Vec<FoundSegment>>,
+    recycler: Recycler,
+}
+
+impl History {
+    /// Lets go of the segments that hold no commit after `checkpoint`, which must be durable.
+    pub(crate) fn release(&self, checkpoint: u64) -> io::Result<()> {
+        loop {
+            let released = {
+                let mut closed = self.closed.lock();
+                match closed.first() {
+                    Some(first) if first.next_sequence <= checkpoint + 1 => closed.remove(0),
+                    _ => return Ok(()),
+                }
+            };
+            self.recycler.recycle(&released.path)?;
+        }
+    }
+}
+
+/// Turns a spare into the segment `number`: its header is durable before it gets its name, its
+/// name before it gets records.
+fn start_segment(
+    disk: &dyn Disk,
+    folder: &Path,
+    spare: Spare,
+    number: u64,
+    first_sequence: u64,
+) -> Result<Current, AppendError> {
+    let Spare {
+        path: spare_path,
+        file,
+    } = spare;
+    let size_bytes = file.size_bytes().map_err(failure)?;
+    let header = SegmentHeader {
+        number,
+        first_sequence,
+        salt: fastrand::u64(..),
+        size_bytes,
+    };
+    file.write_at(&header.encode(), 0).map_err(failure)?;
+    file.sync().map_err(failure)?;
+    let path = segment_path(folder, number);
+    disk.rename(&spare_path, &path).map_err(failure)?;
+    // From here on the log may already have this segment: going on in the one before it would
+    // write commits twice under one sequence.
+    disk.sync_folder(folder).map_err(AppendError::Failed)?;
+    Ok(Current {
+        header,
+        file,
+        path,
+        offset: segment::HEADER_SIZE_BYTES as u64,
+    })
+}
+
+fn failure(error: io::Error) -> AppendError {
+    if is_disk_full(&error) {
+        AppendError::DiskFull(error)
+    } else {
+        AppendError::Failed(error)
+    }
+}
