@@ -45,11 +45,9 @@ settings! {
     /// needs a file descriptor, so raise the limit of the process (ulimit -n) with it.
     connections_max: usize, "ABIDE_CONNECTIONS_MAX", 65_536, 1 => 1_048_576;
 
-    /// Largest head of a request, all header lines together; a larger one is answered with 431.
+    /// Largest head of a request, all header lines together; a larger one, or one of more than 100
+    /// lines, is answered with 431.
     header_size_max: Size, "ABIDE_HEADER_SIZE_MAX", Size::kib(16), Size::kib(8) => Size::mib(1);
-
-    /// Most header lines of a request; one more is answered with 431.
-    header_count_max: usize, "ABIDE_HEADER_COUNT_MAX", 100, 16 => 1_000;
 
     /// How long a client may take from the first byte of a request to the end of its headers.
     /// Ends connections that are held open by dribbling bytes.

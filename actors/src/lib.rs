@@ -26,6 +26,8 @@ mod runtime;
 mod session;
 mod stage;
 mod tasks;
+#[cfg(feature = "test-util")]
+pub mod testing;
 mod turn;
 mod waits;
 

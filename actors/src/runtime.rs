@@ -293,6 +293,24 @@ impl Runtime {
         }
     }
 
+    /// Stops taking calls and firing alarms without waiting for anything: the end of a node that a
+    /// test has crashed.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn abandon(&self) {
+        self.0.draining.store(true, Ordering::SeqCst);
+        self.0.drain_began.notify_waiters();
+        self.0.catalog.evict_all();
+    }
+
+    /// The one namespace a Rust actor is registered under.
+    ///
+    /// # Errors
+    /// [`CallError::UnknownNamespace`] when there is none, [`CallError::InvalidObject`] when there
+    /// are several.
+    pub fn namespace_of(&self, actor: std::any::TypeId) -> Result<Namespace, CallError> {
+        self.0.registry.namespace_of(actor)
+    }
+
     /// Whether [`drain`](Self::drain) has begun.
     #[must_use]
     pub fn is_draining(&self) -> bool {

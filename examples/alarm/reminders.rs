@@ -7,6 +7,8 @@ use abide::prelude::*;
 
 /// Reminders that have fired and are remembered; older ones are forgotten.
 const HISTORY_MAX: usize = 100;
+/// Longest name: it is the name of the alarm, too.
+const NAME_SIZE_MAX_BYTES: usize = 256;
 /// Reminders waiting at once.
 const PENDING_MAX: usize = 1_000;
 
@@ -53,7 +55,7 @@ impl Reminders {
     /// Says `text` in `in_ms` milliseconds to every session, and into the history. The same name
     /// again replaces the first. With `until_heard` it fires only once somebody is connected.
     #[call]
-    async fn remind(
+    fn remind(
         &mut self,
         ctx: &mut Context<Self>,
         name: String,
@@ -61,6 +63,10 @@ impl Reminders {
         text: String,
         until_heard: Option<bool>,
     ) -> Result<(), ActorError> {
+        if name.is_empty() || name.len() > NAME_SIZE_MAX_BYTES {
+            let message = format!("a name has 1 to {NAME_SIZE_MAX_BYTES} bytes");
+            return Err(ActorError::new("invalid-name", message));
+        }
         if self.pending.len() >= PENDING_MAX && !self.pending.contains_key(&name) {
             let message = format!("{PENDING_MAX} reminders are waiting already");
             return Err(ActorError::new("too-many-reminders", message).status(409));
@@ -73,14 +79,14 @@ impl Reminders {
 
     /// Takes a reminder back; whether there was one.
     #[call]
-    async fn cancel(&mut self, ctx: &mut Context<Self>, name: String) -> bool {
+    fn cancel(&mut self, ctx: &mut Context<Self>, name: String) -> bool {
         ctx.cancel_alarm(&name);
         self.pending.remove(&name).is_some()
     }
 
     /// The reminders that wait, by name.
     #[call]
-    async fn pending(&self) -> Vec<Reminder> {
+    fn pending(&self) -> Vec<Reminder> {
         let waiting = self.pending.iter().map(|(name, pending)| Reminder {
             name: name.clone(),
             text: pending.text.clone(),
@@ -91,16 +97,16 @@ impl Reminders {
 
     /// What has fired, oldest first.
     #[call]
-    async fn history(&self) -> Vec<Fired> {
+    fn history(&self) -> Vec<Fired> {
         self.history.iter().cloned().collect()
     }
 
     /// Lets everybody listen.
-    fn connected(&mut self) {}
+    fn connected(&mut self, _session: &Session, _request: &ConnectRequest) {}
 
     /// An alarm whose turn fails is not lost: nothing of the turn is kept, and the runtime tries
     /// again after 2 s, 4 s, 8 s and so on. Here a failure is chosen: nobody was listening.
-    async fn alarm(&mut self, ctx: &mut Context<Self>, alarm: Alarm) -> Result<(), ActorError> {
+    fn alarm(&mut self, ctx: &mut Context<Self>, alarm: Alarm) -> Result<(), ActorError> {
         // None: it was cancelled while it was on its way.
         let Some(reminder) = self.pending.remove(&*alarm.name) else { return Ok(()) };
         if reminder.until_heard && ctx.session_count() == 0 {

@@ -45,7 +45,7 @@ struct Join {
 impl Chat {
     /// Says `text` as `from`, who need not be connected: how a backend speaks in a room.
     #[call]
-    async fn post(
+    fn post(
         &mut self,
         ctx: &mut Context<Self>,
         from: String,
@@ -67,7 +67,7 @@ impl Chat {
     ) -> Result<Vec<Line>, CallError> {
         let limit = limit.map_or(WELCOME_LINES, |limit| limit.min(HISTORY_LIMIT_MAX) as usize);
         let end = before.unwrap_or(u64::MAX);
-        let range = Keys::range(line::key(0)..line::key(end)).reverse().limit(limit);
+        let range = Keys::range(&*line::key(0)..&*line::key(end)).reverse().limit(limit);
         let newest_first = ctx.storage().list::<line::Stored>(range).await?;
         let oldest_first = newest_first.into_iter().rev();
         Ok(oldest_first.filter_map(|(key, line)| line.numbered(&key)).collect())
@@ -75,7 +75,7 @@ impl Chat {
 
     /// The names that are here, in alphabetical order; the first 200 of a larger room.
     #[call]
-    async fn members(&self, ctx: &Context<Self>) -> Vec<String> {
+    fn members(&self, ctx: &Context<Self>) -> Vec<String> {
         listed(names_of(ctx.sessions()))
     }
 
@@ -84,30 +84,28 @@ impl Chat {
         ctx: &mut Context<Self>,
         session: &Session,
         request: &ConnectRequest,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ConnectError> {
         let name = request
             .query::<Join>()
             .map_err(|error| error.to_string())
             .and_then(|join| checked_name(&join.name).map_err(|refused| refused.message))
-            .map_err(|problem| Refusal::new(problem).status(400))?;
-        let unavailable = |error: CallError| Refusal::new(error.to_string()).status(503);
-        session.attach(&name).map_err(unavailable)?;
+            .map_err(|problem| ConnectError::Refused(Refusal::new(problem).status(400)))?;
+        session.attach(&name)?;
 
         let mut names = names_of(ctx.sessions().into_iter().filter(|other| other != session));
         let is_new = names.insert(name.clone());
         let members = listed(names);
-        let history = self.history(ctx, None, None).await.map_err(unavailable)?;
+        let history = self.history(ctx, None, None).await?;
         let welcome = Event::Welcome { you: &name, members: &members, history: &history };
-        session.send_json(&welcome).map_err(unavailable)?;
+        session.send_json(&welcome)?;
         if is_new {
             let joined = Event::Joined { name: &name, members: &members };
-            let frame = Frame::json(&joined).map_err(unavailable)?;
-            ctx.broadcast_except(frame, &[session]);
+            ctx.broadcast_except(Frame::json(&joined)?, &[session]);
         }
         Ok(())
     }
 
-    async fn message(
+    fn message(
         &mut self,
         ctx: &mut Context<Self>,
         session: &Session,

@@ -13,7 +13,7 @@ impl Counter {
     /// Adds `by` and returns the new value. When it would not fit 64 bits it stays as it was, and
     /// the answer is the error `counter-overflow`.
     #[call]
-    async fn increment(&mut self, by: u64) -> Result<u64, ActorError> {
+    fn increment(&mut self, by: u64) -> Result<u64, ActorError> {
         self.value = self.value.checked_add(by).ok_or_else(|| {
             let message = format!("{} and {by} more do not fit a counter", self.value);
             ActorError::new("counter-overflow", message).status(409)
@@ -23,20 +23,20 @@ impl Counter {
 
     /// Takes `by` away and returns the new value; a counter stops at zero.
     #[call]
-    async fn decrement(&mut self, by: u64) -> u64 {
+    fn decrement(&mut self, by: u64) -> u64 {
         self.value = self.value.saturating_sub(by);
         self.value
     }
 
     /// The current value.
     #[call]
-    async fn get(&self) -> u64 {
+    fn get(&self) -> u64 {
         self.value
     }
 
     /// Sets the counter to zero and returns what it was.
     #[call]
-    async fn reset(&mut self) -> u64 {
+    fn reset(&mut self) -> u64 {
         std::mem::take(&mut self.value)
     }
 }

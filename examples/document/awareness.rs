@@ -68,20 +68,17 @@ impl Awareness {
     }
 
     fn hear_one(&mut self, session: SessionId, presence: &Presence<'_>) -> bool {
-        let Some(known) = self.clients.get(&presence.client) else {
+        let known = self.clients.get(&presence.client);
+        let known = known.map(|known| (known.session, known.learns_from(presence)));
+        let session = match known {
             // That somebody unknown has left is no news.
-            let Some(state) = presence.state else { return false };
-            return self.has_room(state.len()) && {
-                self.set(presence, session);
-                true
-            };
+            None if presence.state.is_none() || !self.has_place() => return false,
+            None => session,
+            Some((owner, true)) => owner,
+            Some((_, false)) => return false,
         };
-        let repeats = presence.clock == known.clock;
-        let is_news = presence.clock > known.clock
-            || (repeats && known.state == State::Unheard)
-            || (repeats && presence.state.is_none() && known.state != State::Left);
-        let session = known.session;
-        if !is_news || !self.has_room(presence.state.map_or(0, str::len)) {
+        let size_bytes = presence.state.map_or(0, str::len);
+        if self.states_size_bytes + size_bytes > STATES_SIZE_MAX_BYTES {
             return false;
         }
         self.set(presence, session);
@@ -139,11 +136,23 @@ impl Awareness {
     }
 
     /// **bounded**: those who have left are forgotten first; then newcomers are not shown.
-    fn has_room(&mut self, more_bytes: usize) -> bool {
+    fn has_place(&mut self) -> bool {
         if self.clients.len() >= CLIENTS_MAX {
             self.clients.retain(|_, known| known.state != State::Left);
         }
         self.clients.len() < CLIENTS_MAX
-            && self.states_size_bytes + more_bytes <= STATES_SIZE_MAX_BYTES
+    }
+}
+
+impl Client {
+    fn learns_from(&self, presence: &Presence<'_>) -> bool {
+        let repeats = presence.clock == self.clock;
+        match self.state {
+            _ if presence.clock > self.clock => true,
+            State::Unheard => repeats,
+            // Whoever says so of another leaves the clock as it is.
+            State::Here(_) => repeats && presence.state.is_none(),
+            State::Left => false,
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! The server's own copy of a Yjs document, in memory.
 
-use abide::prelude::*;
 use yrs::updates::decoder::Decode;
 use yrs::updates::encoder::Encode;
 use yrs::{
@@ -46,30 +45,23 @@ impl Replica {
         self.0.transact().encode_state_as_update_v1(&StateVector::default())
     }
 
-    /// Takes in an update. Answers what of it was new, as an update to be stored and passed on;
-    /// `None`: nothing was.
+    /// Takes in an update.
     ///
     /// # Errors
-    /// When it is no update. The replica may have taken in a part of it and must be made anew,
-    /// unless [`check`](Self::check) had accepted it.
-    pub(crate) fn apply(&mut self, update: &[u8]) -> Result<Option<Vec<u8>>, Malformed> {
-        let decoded = Self::check(update)?;
+    /// When it contradicts itself. A part of it may have been taken in all the same, so the
+    /// replica must be made anew.
+    pub(crate) fn apply(&mut self, update: Update) -> Result<News, Malformed> {
         let mut transaction = self.0.transact_mut();
-        let waited = transaction.has_missing_updates();
-        let applied = transaction.apply_update(decoded);
+        let some_waited = transaction.has_missing_updates();
+        let applied = transaction.apply_update(update);
         applied.map_err(|_| Malformed::Content("the update fits no document"))?;
-        if transaction.has_missing_updates() {
-            // Some of it follows on changes that have not come yet. It waits in memory, and is
-            // no change of the document so far, but it must survive a restart like one.
-            return Ok(Some(update.to_vec()));
-        }
-        let is_news = waited || transaction.has_changes();
-        Ok(is_news.then(|| transaction.encode_update_v1()))
-    }
-
-    fn check(update: &[u8]) -> Result<Update, Malformed> {
-        guard::check_update(update)?;
-        Update::decode_v1(update).map_err(|_| Malformed::Content("not an update"))
+        Ok(if transaction.has_missing_updates() {
+            News::Waits
+        } else if some_waited || transaction.has_changes() {
+            News::Changes(transaction.encode_update_v1())
+        } else {
+            News::None
+        })
     }
 
     /// The text of a field; empty when there is none.
@@ -86,4 +78,22 @@ impl Replica {
         text.push(&mut transaction, addition);
         transaction.encode_update_v1()
     }
+}
+
+/// What an update was to the replica.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// All of it was known.
+    None,
+    /// This much of it, as an update.
+    Changes(Vec<u8>),
+    /// Some of it follows on changes that have not come yet. It is no part of the document so
+    /// far, but it must be kept and passed on like one.
+    Waits,
+}
+
+/// Reads an update from bytes that may come from anywhere.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Update, Malformed> {
+    guard::check_update(bytes)?;
+    Update::decode_v1(bytes).map_err(|_| Malformed::Content("not an update"))
 }

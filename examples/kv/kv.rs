@@ -125,8 +125,10 @@ impl Kv {
         limit: Option<u32>,
     ) -> Result<Page, ActorError> {
         let limit = limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX) as usize;
-        let mut range = Keys::prefix(&entry_row(prefix.as_deref().unwrap_or_default()));
-        if let Some(after) = after {
+        let prefix = prefix.unwrap_or_default();
+        let mut range = Keys::prefix(&entry_row(&prefix));
+        // One that sorts before the prefix would widen the range.
+        if let Some(after) = after.filter(|after| *after >= prefix) {
             range = range.after(&entry_row(&after));
         }
         let rows = ctx.storage().list::<Stored>(range.limit(limit)).await?;

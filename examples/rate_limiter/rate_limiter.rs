@@ -50,7 +50,7 @@ impl RateLimiter {
     /// nothing, and so costs no commit. More than the bucket can ever hold is the error
     /// `cost-too-high`.
     #[call]
-    async fn take(
+    fn take(
         &mut self,
         ctx: &mut Context<Self>,
         cost: Option<u32>,
@@ -80,7 +80,7 @@ impl RateLimiter {
     /// Chooses how many tokens the bucket holds and gains each second, both at least 1, and
     /// keeps what is in it as far as it fits.
     #[call]
-    async fn configure(
+    fn configure(
         &mut self,
         ctx: &mut Context<Self>,
         burst: u32,

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderValue, Request};
-use http_body::{Body as _, Frame, SizeHint};
+use http::Request;
+use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -24,6 +24,9 @@ use super::patience::{Busy, Patience, Watched};
 use crate::problem::Problem;
 use crate::protocol::{REQUEST_ID, RequestId};
 
+/// Bound of hyper's buffers: what one read or one write of a body is at most.
+const BUFFER_SIZE_MAX_BYTES: usize = 64 << 10;
+
 /// Serves one connection until either side ends it, its patience runs out, or the drain has let
 /// its last request finish.
 pub(crate) async fn serve(
@@ -36,16 +39,12 @@ pub(crate) async fn serve(
     // A token of its own: waiting on the shared one would meet every other connection at its lock.
     let draining = app.draining.child_token();
     let io = TokioIo::new(Watched::new(socket, patience.clone(), place));
-    let service = {
-        let (app, patience) = (app.clone(), patience.clone());
-        service_fn(move |request| {
-            let id = RequestId::of(request.headers(), || app.clock.now());
-            answer(router.clone(), request, id, patience.begin(), app.clone())
-        })
-    };
+    let service = service_fn(|request: Request<Incoming>| {
+        let id = RequestId::of(request.headers(), || app.clock.now());
+        answer(router.clone(), request, id, patience.begin(), &app)
+    });
     let header_size_max = app.config.header_size_max.as_usize();
     let connection = http1::Builder::new()
-        .max_headers(app.config.header_count_max)
         .max_header_size(header_size_max)
         .max_buf_size(header_size_max.max(BUFFER_SIZE_MAX_BYTES))
         // `Patience` does this, with one timer for the whole connection.
@@ -54,6 +53,7 @@ pub(crate) async fn serve(
         .with_upgrades();
     let mut connection = pin!(connection);
     let mut exhausted = pin!(patience.exhausted());
+    let mut shutting_down = false;
     loop {
         tokio::select! {
             biased; // the work first: the others matter only while it waits
@@ -63,9 +63,60 @@ pub(crate) async fn serve(
                 }
                 break;
             }
-            () = draining.cancelled(), if !draining_seen(&connection_state) => {}
+            () = draining.cancelled(), if !shutting_down => {
+                shutting_down = true;
+                connection.as_mut().graceful_shutdown();
+            }
             () = &mut exhausted => break,
         }
     }
     app.metrics.connection_closed();
+}
+
+/// One request through the routes. Whatever comes back, a response or a problem, carries the id.
+async fn answer(
+    mut router: Router,
+    mut request: Request<Incoming>,
+    id: RequestId,
+    busy: Busy,
+    app: &App,
+) -> Result<Response, Infallible> {
+    request.extensions_mut().insert(id.clone());
+    let Ok(mut response) = router.call(request.map(Body::new)).await;
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        response = problem.respond(&id);
+    }
+    response.headers_mut().insert(REQUEST_ID, id.header());
+    app.metrics.request_answered(response.status());
+    if response.body().size_hint().exact().is_none() {
+        // Streamed: the connection is busy until the last piece has been handed over.
+        response = response.map(|body| Body::new(Streamed { body, _busy: busy }));
+    }
+    Ok(response)
+}
+
+/// A body that keeps its connection busy.
+struct Streamed {
+    body: Body,
+    _busy: Busy,
+}
+
+impl HttpBody for Streamed {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }

@@ -392,6 +392,8 @@ impl Store for LogStore {
             let shared = self.shared.clone();
             let stop = move || {
                 threads.stop(&shared, Stop::Drain);
+                // The engine's files are free once the store is dropped, not some time later.
+                drop(shared);
                 // The caller may have stopped waiting.
                 _ = done.send(());
             };

@@ -32,7 +32,7 @@ impl Activation {
         let version = shared.version();
         let mut flow = Flow::GoOn;
         let mut open = FuturesUnordered::new();
-        let mut depart = |gate: &mut crate::gate::OutputGate<Departure>, reply: Sender, result| {
+        let depart = |gate: &mut crate::gate::OutputGate<Departure>, reply: Sender, result| {
             let result = match result {
                 Ok(payload) => Ok(Reply { payload, version }),
                 Err(error) => Err(error),

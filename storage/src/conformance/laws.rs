@@ -97,6 +97,12 @@ async fn get(
         .expect("the store can be read")
 }
 
+/// Whether the ticket has been answered with success.
+fn is_durable(ticket: &mut Ticket) -> bool {
+    // Not through the runtime, whose budget may answer "pending" for a ticket that is ready.
+    matches!(ticket.0.try_recv(), Ok(Ok(())))
+}
+
 fn all() -> Scan {
     Scan {
         section: Section::Data,
@@ -475,12 +481,7 @@ pub async fn tickets_answer_in_order(fixture: &mut impl Fixture) {
         let last = tickets.pop().expect("there are twenty");
         last.await.expect("durable");
         for mut ticket in tickets {
-            let answer = futures_util::poll!(&mut ticket);
-            assert_eq!(
-                answer,
-                std::task::Poll::Ready(Ok(())),
-                "an earlier ticket is answered"
-            );
+            assert!(is_durable(&mut ticket), "an earlier ticket is answered");
         }
     }
 }
@@ -514,10 +515,8 @@ pub async fn opening_shows_durable_commits_only(fixture: &mut impl Fixture) {
             .expect("accepted");
         let opened = open(&store, &lobby).await;
         assert_eq!(opened.version, Version(round));
-        let answer = futures_util::poll!(&mut ticket);
-        assert_eq!(
-            answer,
-            std::task::Poll::Ready(Ok(())),
+        assert!(
+            is_durable(&mut ticket),
             "durable before the opening shows it"
         );
     }

@@ -13,6 +13,8 @@ use std::fs::{self, File};
 use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -21,6 +23,10 @@ use super::{Engine, EngineError, Row, is_empty_range};
 use crate::store::Direction;
 
 mod pieces;
+
+/// How often, and after what pause, opening is tried while the files are held: 2 s in all.
+const OPEN_ATTEMPTS: u32 = 200;
+const OPEN_PAUSE: Duration = Duration::from_millis(10);
 
 /// An engine over sled.
 #[derive(Debug)]
@@ -37,11 +43,11 @@ impl SledEngine {
     /// # Errors
     /// [`EngineError`] when sled cannot open its files or they cannot be synced. Opening again may succeed.
     pub fn open(folder: &Path, cache_size_bytes: u64) -> Result<Self, EngineError> {
-        let db = sled::Config::new()
+        let config = sled::Config::new()
             .path(folder)
             .cache_capacity(cache_size_bytes)
-            .flush_every_ms(None)
-            .open()?;
+            .flush_every_ms(None);
+        let db = open_when_free(&config)?;
         db.flush()?;
         let file = File::open(folder.join("db"))?;
         file.sync_all()?;
@@ -206,6 +212,24 @@ impl From<sled::Error> for EngineError {
             other => Self::Failed(other.to_string()),
         }
     }
+}
+
+/// Opens sled's files once nobody holds them. Threads of a former opening in this very process
+/// may hold them for a moment after it was dropped; other processes are kept out by the data
+/// folder's own lock.
+fn open_when_free(config: &sled::Config) -> Result<sled::Db, sled::Error> {
+    for _ in 0..OPEN_ATTEMPTS {
+        match config.open() {
+            Err(sled::Error::Io(error)) if is_held(&error) => thread::sleep(OPEN_PAUSE),
+            result => return result,
+        }
+    }
+    config.open()
+}
+
+fn is_held(error: &io::Error) -> bool {
+    // sled wraps the error of the lock into one of kind `Other`, and keeps its text only.
+    error.to_string().contains("could not acquire lock")
 }
 
 /// Makes durable what sled creates and never syncs.

@@ -14,7 +14,7 @@ const CONFINED: &[Confined] = &[
     // HTTP as a library sees it ends where a `Call` begins.
     Confined {
         name: "axum",
-        homes: &["src/http/", "src/problem.rs"],
+        homes: &["src/http/", "src/problem.rs", "src/problem/"],
     },
     // The tests and the benches are clients, and speak the protocol from the other side.
     Confined {
@@ -128,7 +128,7 @@ mod tests {
         )]));
         assert_eq!(
             found[0].to_string(),
-            "src/server.rs:3: `axum` may be named only in src/http/, src/problem.rs"
+            "src/server.rs:3: `axum` may be named only in src/http/, src/problem.rs, src/problem/"
         );
     }
 }

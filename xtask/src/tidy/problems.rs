@@ -1,14 +1,16 @@
 //! Every error code a client can meet has its page, and every page its code.
 
+use std::ops::Range;
+
 use super::Violation;
 use super::repository::{File, Repository};
 use super::rust::{self, Part};
 
 /// Where the table of codes is.
-const SOURCE: &str = "src/problem.rs";
+const SOURCE: &str = "src/problem/code.rs";
 
-/// What stands before a code in the table.
-const FIELD: &str = "code:";
+/// The macro call that is the table; its rows are `NAME = "code", status, "title";`.
+const TABLE: &str = "codes! {";
 
 /// Where the pages are.
 const PAGES: &str = "docs/errors/";
@@ -59,45 +61,52 @@ pub(super) fn check(repository: &Repository) -> Vec<Violation> {
     found
 }
 
-/// The codes of the table: the literals that follow the field's name.
+/// The codes of the table, with their lines: the literals that are assigned to a name.
 fn codes(source: &File) -> Vec<(usize, &str)> {
     let parts = rust::parts(&source.text);
-    let follows = parts.windows(2).filter(|pair| {
+    let table = rust::only(Part::Code, &source.text)
+        .find(TABLE)
+        .unwrap_or(source.text.len());
+    let rows = parts.windows(2).filter(|pair| {
         let (before, literal) = (&pair[0], &pair[1]);
         let code = source.text[before.1.clone()].trim_end();
-        before.0 == Part::Code && literal.0 == Part::Literal && code.ends_with(FIELD)
+        literal.0 == Part::Literal && literal.1.start > table && code.ends_with('=')
     });
-    let literal = |pair: &[(Part, std::ops::Range<usize>)]| {
-        let range = pair[1].1.clone();
+    let code = |pair: &[(Part, Range<usize>)]| {
+        let literal = pair[1].1.clone();
         (
-            rust::line_of(&source.text, range.start),
-            source.text[range].trim_matches('"'),
+            rust::line_of(&source.text, literal.start),
+            source.text[literal].trim_matches('"'),
         )
     };
-    follows.map(literal).collect()
+    rows.map(code).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const TABLE: (&str, &str) = (
+    const SOURCES: (&str, &str) = (
         SOURCE,
-        "const A: Kind = Kind {\n    code: \"overloaded\" };",
+        "codes! {\n    OVERLOADED = \"overloaded\", 503, \"Mailbox full\";\n}",
     );
     const PAGE: (&str, &str) = ("docs/errors/overloaded.md", "");
 
     #[test]
     fn a_code_without_its_page_is_caught() {
-        let found = check(&Repository::of(&[TABLE]));
+        let found = check(&Repository::of(&[SOURCES]));
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].line, 2);
-        assert_eq!(check(&Repository::of(&[TABLE, PAGE])), []);
+        assert_eq!(check(&Repository::of(&[SOURCES, PAGE])), []);
     }
 
     #[test]
     fn a_page_without_its_code_is_caught() {
-        let found = check(&Repository::of(&[TABLE, PAGE, ("docs/errors/gone.md", "")]));
+        let found = check(&Repository::of(&[
+            SOURCES,
+            PAGE,
+            ("docs/errors/gone.md", ""),
+        ]));
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].path, "docs/errors/gone.md");
     }

@@ -1,0 +1,165 @@
+//! What the command line says.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use clap::{Args, Parser, Subcommand};
+
+/// Puts a fixed rate of calls or frames on a running server and prints one line of JSON.
+///
+/// Latencies are counted from the moment an operation should have started. `started_late_us` says
+/// how far the driver itself was behind: when its p99 is not far below the latencies, the driver is
+/// the bottleneck and the run says nothing about the server.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES)]
+pub(crate) struct Options {
+    /// Address of the server.
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:7878",
+        global = true
+    )]
+    pub(crate) server: String,
+
+    /// Operations to start per second, over all connections or sessions.
+    #[arg(long, default_value_t = 1_000.0, value_parser = positive, global = true)]
+    pub(crate) rate: f64,
+
+    /// Seconds that are measured.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, global = true)]
+    pub(crate) duration: Duration,
+
+    /// Seconds of the same load before, not measured.
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds, global = true)]
+    pub(crate) warmup: Duration,
+
+    /// Objects the load is spread over, evenly.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..), global = true)]
+    pub(crate) objects: u32,
+
+    /// Beginning of the objects' names; a new one for each process unless given, so that every run
+    /// meets new objects.
+    #[arg(long, value_name = "NAME", global = true)]
+    pub(crate) prefix: Option<String>,
+
+    /// Process whose CPU time and memory are reported; Linux only.
+    #[arg(long, value_name = "PID", global = true)]
+    pub(crate) server_pid: Option<u32>,
+
+    #[command(subcommand)]
+    pub(crate) scenario: Scenario,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  abide-load calls --rate 5000 --objects 64 --connections 64 --server-pid $(pidof abide)
+  abide-load sessions --namespace room --sessions 100 --objects 10 --rate 2000 --expect all";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Scenario {
+    /// Calls by HTTP: `POST /v1/{namespace}/{object}/{method}`.
+    Calls(Calls),
+    /// Frames on WebSocket sessions: `/v1/{namespace}/{object}`.
+    Sessions(Sessions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Calls {
+    /// Namespace of the objects.
+    #[arg(long, default_value = "counter")]
+    pub(crate) namespace: String,
+
+    /// Method that is called.
+    #[arg(long, default_value = "increment")]
+    pub(crate) method: String,
+
+    /// Arguments as JSON; none sends no body.
+    #[arg(long, value_name = "JSON", default_value = "")]
+    pub(crate) arguments: String,
+
+    /// Kept-alive connections; each carries one call at a time.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) connections: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sessions {
+    /// Namespace of the objects.
+    #[arg(long, default_value = "echo")]
+    pub(crate) namespace: String,
+
+    /// Sessions, spread over the objects.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) sessions: u32,
+
+    /// Size of a frame; its first 16 bytes say which run and which moment it belongs to.
+    #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = clap::value_parser!(u32).range(16..))]
+    pub(crate) size: u32,
+
+    /// Who receives a frame: decides how many deliveries are missed.
+    #[arg(long, value_enum, default_value = "sender")]
+    pub(crate) expect: Expect,
+}
+
+/// Who receives what a session sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Expect {
+    /// The sender alone: an echo.
+    Sender,
+    /// Every session of the object, the sender too: a room.
+    All,
+    /// Every session of the object but the sender.
+    Others,
+}
+
+impl Options {
+    /// Name of the n-th object.
+    pub(crate) fn object(&self, number: u32) -> String {
+        match &self.prefix {
+            Some(prefix) => format!("{prefix}-{number}"),
+            None => format!("load-{}-{number}", std::process::id()),
+        }
+    }
+}
+
+impl Scenario {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Calls(_) => "calls",
+            Self::Sessions(_) => "sessions",
+        }
+    }
+}
+
+fn positive(text: &str) -> anyhow::Result<f64> {
+    let value: f64 = text.parse().context("a number is expected")?;
+    ensure!(value.is_finite() && value > 0.0, "it must be above 0");
+    Ok(value)
+}
+
+fn seconds(text: &str) -> anyhow::Result<Duration> {
+    let value: f64 = text.parse().context("a number of seconds is expected")?;
+    Duration::try_from_secs_f64(value).context("it must be 0 or more and not astronomic")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn a_rate_of_nothing_is_refused() {
+        for rate in ["0", "-1", "NaN", "inf", "x"] {
+            assert!(
+                Options::try_parse_from(["abide-load", "calls", "--rate", rate]).is_err(),
+                "{rate}"
+            );
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The whole HTTP surface.
+
+mod admin;
+mod app;
+mod body;
+mod connection;
+mod describe;
+mod errors;
+mod fetch;
+mod landing;
+mod linger;
+mod listener;
+mod openapi;
+mod patience;
+mod rpc;
+mod socket;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::routing::{any, get};
+
+pub(crate) use admin::routes as admin_routes;
+pub(crate) use app::App;
+pub(crate) use listener::Listener;
+
+use crate::problem::{METHOD_NOT_ALLOWED, NOT_FOUND, Problem};
+use crate::protocol::Address;
+
+/// What the public listener serves.
+pub(crate) fn routes(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/v1/{namespace}/{name}/{method}", get(rpc::read).post(rpc::call))
+        .route("/v1/{namespace}/{name}", get(socket::open))
+        .route("/v1/{namespace}/{name}/-", any(fetch::fetch))
+        .route("/v1/{namespace}/{name}/-/", any(fetch::fetch))
+        .route("/v1/{namespace}/{name}/-/{*path}", any(fetch::fetch))
+        .route("/v1", get(describe::server))
+        .route("/openapi.json", get(openapi::document))
+        .route("/errors/", get(errors::index))
+        .route("/errors/{code}", get(errors::page))
+        .route("/", get(landing::page))
+        .route("/_/landing/{file}", get(landing::asset))
+        .route("/health", get(async || "ok"))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(app)
+}
+
+/// No route: says what is wrong with the path when it was meant for an object.
+async fn not_found(request: Request) -> Problem {
+    let path = request.uri().path();
+    if path.starts_with("/v1/") {
+        match Address::parse(path).and_then(|address| address.method().map(drop)) {
+            Err(invalid) => return invalid.into(),
+            Ok(()) => {
+                let said = "nothing is served here: a call has the form \
+                            /v1/{namespace}/{name}/{method}, with slashes inside a name written %2F";
+                return Problem::new(&NOT_FOUND, said);
+            }
+        }
+    }
+    let path: String = path.chars().take(80).collect();
+    Problem::new(&NOT_FOUND, format!("nothing is served at {path}: see GET /v1"))
+}
+
+/// A route, but not for this method; axum adds the header `Allow`.
+async fn method_not_allowed(request: Request) -> Problem {
+    let said = format!("{} does not fit this path: see the header allow", request.method());
+    Problem::new(&METHOD_NOT_ALLOWED, said)
+}

@@ -1,0 +1,140 @@
+//! Calls: an HTTP request becomes a `Call`, a `Reply` becomes a response.
+
+use std::sync::Arc;
+
+use abide_actors::{Access, Call, Encoding, Payload, Reply};
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use super::app::{App, origin};
+use super::body;
+use crate::problem::{IDEMPOTENCY_NOT_SUPPORTED, Problem};
+use crate::protocol::{
+    Address, IDEMPOTENCY_KEY, arguments_encoding, media_type, reply_encoding,
+};
+
+/// `POST …/{method}`: any method, arguments in the body.
+pub(super) async fn call(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (head, body) = request.into_parts();
+    if head.headers.contains_key(IDEMPOTENCY_KEY) {
+        // Ignoring it would break the promise its sender relies on.
+        let said = "the header idempotency-key is not obeyed by this release, so the call was not made";
+        return Err(Problem::new(&IDEMPOTENCY_NOT_SUPPORTED, said));
+    }
+    let deadline = app.deadline(&head.headers)?;
+    let encoding = arguments_encoding(&head.headers)?;
+    let limit_bytes = app.config.body_size_max.as_usize();
+    let bytes = body::whole(body, &head.headers, limit_bytes, deadline).await?;
+    let reply = run(&app, &head, Payload { encoding, bytes }, Access::Write, deadline).await?;
+    Ok(respond(reply.payload))
+}
+
+/// `GET …/{method}`: a method that only reads, arguments in the query string.
+pub(super) async fn read(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (head, _) = request.into_parts();
+    let deadline = app.deadline(&head.headers)?;
+    let query = head.uri.query().unwrap_or_default();
+    let bytes = Bytes::copy_from_slice(query.as_bytes());
+    let arguments = Payload { encoding: Encoding::Query, bytes };
+    let reply = run(&app, &head, arguments, Access::Read, deadline).await?;
+    Ok(respond_if_changed(reply, &head.headers))
+}
+
+async fn run(
+    app: &App,
+    head: &Parts,
+    arguments: Payload,
+    access: Access,
+    deadline: abide_actors::Deadline,
+) -> Result<Reply, Problem> {
+    let address = Address::parse(head.uri.path())?;
+    let target = app.runtime.target(&address.namespace, &address.name)?;
+    let call = Call {
+        method: address.method()?.into(),
+        reply_encoding: reply_encoding(&head.headers, arguments.encoding),
+        arguments,
+        access,
+        deadline,
+        origin: origin(head),
+    };
+    Ok(app.runtime.call(&target, call).await?)
+}
+
+fn respond(payload: Payload) -> Response {
+    let mut response = Response::new(Body::from(payload.bytes));
+    response.headers_mut().insert(header::CONTENT_TYPE, media_type(payload.encoding));
+    response
+}
+
+/// The reply of a read, or 304 when the client has it already.
+fn respond_if_changed(reply: Reply, request: &HeaderMap) -> Response {
+    let etag = etag(&reply);
+    let known = request.get_all(header::IF_NONE_MATCH).iter().any(|tags| matches(tags, &etag));
+    let mut response = if known {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        respond(reply.payload)
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, etag);
+    // Keep it, but ask each time: only the object knows whether it still holds.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(header::VARY, HeaderValue::from_static("accept"));
+    response
+}
+
+/// The object's version and a hash of the reply.
+///
+/// The version alone would lie: a read may also look at the clock, at the sessions, or at fields
+/// kept in memory only, none of which move it. The hash alone would do; the version beside it
+/// tells people which commit they look at.
+fn etag(reply: &Reply) -> HeaderValue {
+    let hash = blake3::hash(&reply.payload.bytes).to_hex();
+    let tag = format!("\"v{}-{}\"", reply.version, &hash[..32]);
+    HeaderValue::from_str(&tag).expect("digits and hex are a header value")
+}
+
+/// Whether `If-None-Match` names the tag: weak comparison (RFC 9110, section 13.1.2).
+fn matches(tags: &HeaderValue, etag: &HeaderValue) -> bool {
+    let (Ok(tags), Ok(etag)) = (tags.to_str(), etag.to_str()) else { return false };
+    tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+}
+
+#[cfg(test)]
+mod tests {
+    use abide_actors::{Payload, Reply};
+    use abide_storage::Version;
+    use http::HeaderValue;
+
+    use super::{etag, matches};
+
+    #[test]
+    fn the_tag_changes_with_the_version_and_with_the_value() {
+        let tag = |version, json: &'static str| {
+            etag(&Reply { payload: Payload::json(json), version: Version(version) })
+        };
+        assert_eq!(tag(1, "7"), tag(1, "7"));
+        assert_ne!(tag(1, "7"), tag(2, "7"));
+        assert_ne!(tag(1, "7"), tag(1, "8"));
+        assert!(tag(1, "7").to_str().unwrap().starts_with("\"v1-"));
+    }
+
+    #[test]
+    fn any_of_the_tags_named_matches() {
+        let etag = HeaderValue::from_static("\"v1-ab\"");
+        for known in ["\"v1-ab\"", "\"x\", \"v1-ab\"", "W/\"v1-ab\"", "*"] {
+            assert!(matches(&HeaderValue::from_static(known), &etag), "{known}");
+        }
+        assert!(!matches(&HeaderValue::from_static("\"v1-a\""), &etag));
+    }
+}

@@ -1,0 +1,108 @@
+//! Sessions over WebSocket: `GET /v1/{namespace}/{name}` with an upgrade.
+//!
+//! The object is asked first; only when it has accepted does the client get its 101, so a refusal
+//! is an ordinary HTTP response that tells why.
+
+mod handshake;
+mod heartbeat;
+mod pump;
+
+use std::sync::Arc;
+
+use abide_actors::{Connection, ConnectRequest, TaskKind};
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::{HeaderValue, StatusCode, header};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+
+use super::app::{App, origin};
+use super::patience::Watched;
+use crate::problem::{Problem, SSE_NOT_SUPPORTED, UPGRADE_REQUIRED};
+use crate::protocol::Address;
+use handshake::Handshake;
+use pump::Pump;
+
+/// An idle session costs its buffers: these are as small as common frames allow. The reading
+/// buffer grows for a larger frame and shrinks again; the writing one holds what is sent at once.
+const READ_BUFFER_SIZE_BYTES: usize = 4 << 10;
+const WRITE_BUFFER_SIZE_BYTES: usize = 16 << 10;
+
+/// Opens a session.
+pub(super) async fn open(
+    State(app): State<Arc<App>>,
+    mut request: Request,
+) -> Result<Response, Problem> {
+    let handshake = match Handshake::read(request.headers())? {
+        Some(handshake) => handshake,
+        None => return Err(no_session(&request)),
+    };
+    let upgrade = hyper::upgrade::on(&mut request);
+    let (head, _) = request.into_parts();
+    let deadline = app.deadline(&head.headers)?;
+    let address = Address::parse(head.uri.path())?;
+    let target = app.runtime.target(&address.namespace, &address.name)?;
+    let connect = ConnectRequest {
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        protocols: handshake.protocols,
+        origin: origin(&head),
+    };
+    let connection = app.runtime.connect(&target, connect, deadline).await?;
+    let response = switching(&handshake.accept, connection.protocol().as_deref());
+    let pumping = pump(upgrade, connection, app.clone());
+    app.tasks.spawn(TaskKind::Object, "session", pumping);
+    Ok(response)
+}
+
+/// 101 with the proof that we understood, and the subprotocol the object chose.
+fn switching(accept: &str, protocol: Option<&str>) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    let accept = HeaderValue::from_str(accept).expect("base 64 is a header value");
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    // One the client did not offer would make it hang up, and what it offered is a header value.
+    if let Some(Ok(protocol)) = protocol.map(HeaderValue::from_str) {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
+    response
+}
+
+/// Takes the socket over from hyper once the 101 is out, and pumps until the session ends.
+async fn pump(upgrade: OnUpgrade, connection: Connection, app: Arc<App>) {
+    // An error means that the client went away before it had its 101. Dropping the connection
+    // then tells the object.
+    let Ok(upgraded) = upgrade.await else { return };
+    let parts = upgraded.downcast::<TokioIo<Watched>>().expect("every connection is served over one");
+    let frame_size_max = app.config.frame_size_max.as_usize();
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_SIZE_BYTES)
+        .write_buffer_size(WRITE_BUFFER_SIZE_BYTES)
+        .max_frame_size(Some(frame_size_max))
+        .max_message_size(Some(frame_size_max));
+    let (socket, early) = (parts.io.into_inner(), parts.read_buf);
+    let socket = if early.is_empty() {
+        WebSocketStream::from_raw_socket(socket, Role::Server, Some(config)).await
+    } else {
+        // Frames that came right behind the handshake.
+        WebSocketStream::from_partially_read(socket, early.into(), Role::Server, Some(config)).await
+    };
+    Pump::new(socket, connection, &app).run().await;
+}
+
+/// Why a plain GET opens no session.
+fn no_session(request: &Request) -> Problem {
+    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    if accept.is_some_and(|accept| accept.contains("text/event-stream")) {
+        let said = "this release serves sessions over WebSocket only";
+        return Problem::new(&SSE_NOT_SUPPORTED, said);
+    }
+    let said = "a session is opened by a WebSocket: send the headers of a handshake, or add a \
+                method to the path for a call";
+    Problem::new(&UPGRADE_REQUIRED, said).header(header::UPGRADE, "websocket")
+}

@@ -1,0 +1,183 @@
+//! The log, and one table of everything that is counted.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use abide_actors::{NamespaceInfo, Stats};
+use http::StatusCode;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, LogFormat};
+
+/// Starts logging to standard error, unless the program has a subscriber of its own.
+pub(crate) fn start(config: &Config) {
+    let filter = EnvFilter::builder().parse_lossy(&config.log_filter);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // An error says that there is a subscriber already, which then is the one the program wants.
+    drop(match config.log_format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    });
+}
+
+/// What the server itself counts; the rest is asked of the runtime.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    connections_accepted: AtomicU64,
+    connections_refused: AtomicU64,
+    connections_closed: AtomicU64,
+    /// By the first digit of the status, 1 to 5.
+    requests: [AtomicU64; 5],
+    frames_received: AtomicU64,
+    frames_sent: AtomicU64,
+}
+
+impl Metrics {
+    pub(crate) fn connection_opened(&self) {
+        self.connections_accepted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn connection_refused(&self) {
+        self.connections_refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn connection_closed(&self) {
+        self.connections_closed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn request_answered(&self, status: StatusCode) {
+        let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
+        self.requests[class].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Adds what one poll of a session moved; most polls move one or none.
+    pub(crate) fn frames(&self, received: u64, sent: u64) {
+        if received > 0 {
+            self.frames_received.fetch_add(received, Ordering::Relaxed);
+        }
+        if sent > 0 {
+            self.frames_sent.fetch_add(sent, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Everything there is to read when the metrics are asked for.
+struct Snapshot<'a> {
+    http: &'a Metrics,
+    runtime: Stats,
+    uptime: Duration,
+}
+
+/// One metric. Names end in their unit, counters in `_total`.
+struct Metric {
+    name: &'static str,
+    kind: &'static str,
+    help: &'static str,
+    read: fn(&Snapshot<'_>) -> u64,
+}
+
+static METRICS: &[Metric] = &[
+    Metric {
+        name: "abide_uptime_seconds",
+        kind: "gauge",
+        help: "Time since the server started.",
+        read: |s| s.uptime.as_secs(),
+    },
+    Metric {
+        name: "abide_connections",
+        kind: "gauge",
+        help: "Connections open on both listeners that still speak HTTP.",
+        read: |s| {
+            let closed = load(&s.http.connections_closed);
+            load(&s.http.connections_accepted).saturating_sub(closed)
+        },
+    },
+    Metric {
+        name: "abide_connections_accepted_total",
+        kind: "counter",
+        help: "Connections taken on both listeners.",
+        read: |s| load(&s.http.connections_accepted),
+    },
+    Metric {
+        name: "abide_connections_refused_total",
+        kind: "counter",
+        help: "Connections answered with 503 because there were too many.",
+        read: |s| load(&s.http.connections_refused),
+    },
+    Metric {
+        name: "abide_frames_received_total",
+        kind: "counter",
+        help: "WebSocket messages from clients.",
+        read: |s| load(&s.http.frames_received),
+    },
+    Metric {
+        name: "abide_frames_sent_total",
+        kind: "counter",
+        help: "WebSocket messages to clients.",
+        read: |s| load(&s.http.frames_sent),
+    },
+    Metric {
+        name: "abide_objects",
+        kind: "gauge",
+        help: "Objects that are active or have sessions.",
+        read: |s| s.runtime.objects as u64,
+    },
+    Metric {
+        name: "abide_activations",
+        kind: "gauge",
+        help: "Activations in memory.",
+        read: |s| s.runtime.activations as u64,
+    },
+    Metric {
+        name: "abide_sessions",
+        kind: "gauge",
+        help: "Sessions open.",
+        read: |s| s.runtime.sessions as u64,
+    },
+];
+
+fn load(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+/// The metrics in Prometheus' text format.
+pub(crate) fn render(
+    http: &Metrics,
+    namespaces: &[NamespaceInfo],
+    runtime: Stats,
+    uptime: Duration,
+) -> String {
+    let snapshot = Snapshot { http, runtime, uptime };
+    let mut text = String::new();
+    for Metric { name, kind, help, read } in METRICS {
+        head(&mut text, name, kind, help);
+        sample(&mut text, name, "", read(&snapshot));
+    }
+    head(&mut text, "abide_http_requests_total", "counter", "Requests answered, by class of status.");
+    for (class, count) in (1..).zip(&http.requests) {
+        let label = format!("{{class=\"{class}xx\"}}");
+        sample(&mut text, "abide_http_requests_total", &label, load(count));
+    }
+    head(&mut text, "abide_namespace_activations", "gauge", "Activations in memory, by namespace.");
+    for info in namespaces {
+        let label = format!("{{namespace=\"{}\"}}", info.name);
+        sample(&mut text, "abide_namespace_activations", &label, info.activations as u64);
+    }
+    head(&mut text, "abide_namespace_sessions", "gauge", "Sessions open, by namespace.");
+    for info in namespaces {
+        let label = format!("{{namespace=\"{}\"}}", info.name);
+        sample(&mut text, "abide_namespace_sessions", &label, info.sessions as u64);
+    }
+    text
+}
+
+fn head(text: &mut String, name: &str, kind: &str, help: &str) {
+    writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}").expect(STRING);
+}
+
+fn sample(text: &mut String, name: &str, labels: &str, value: u64) {
+    writeln!(text, "{name}{labels} {value}").expect(STRING);
+}
+
+const STRING: &str = "writing to a string does not fail";
