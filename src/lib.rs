@@ -1,1 +1,81 @@
-//! x
+//! Abide: durable objects. Every object is a single-threaded actor with a name, its own
+//! transactional storage, its own alarms and its own WebSocket sessions; nothing it says leaves
+//! before what it wrote is durable.
+//!
+//! ```no_run
+//! use abide::prelude::*;
+//!
+//! /// One durable number.
+//! #[derive(Default, Serialize, Deserialize)]
+//! struct Counter {
+//!     value: u64,
+//! }
+//!
+//! #[actor]
+//! impl Counter {
+//!     /// Adds `by`, returns the new value.
+//!     #[call]
+//!     async fn increment(&mut self, by: u64) -> u64 {
+//!         self.value += by;
+//!         self.value
+//!     }
+//!
+//!     /// Current value; a `&self` call is a read: it commits nothing and may be answered to GET.
+//!     #[call]
+//!     async fn get(&self) -> u64 {
+//!         self.value
+//!     }
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> abide::Result<()> {
+//!     Server::builder().actor::<Counter>("counter").run().await
+//! }
+//! ```
+//!
+//! In reading order: [`prelude`] is what an actor's file imports; [`Actor`] says what an actor may
+//! have and what happens when it is called; [`Context`], [`Session`] and [`Storage`] are what it
+//! works with; [`Server`] runs it; [`Config`] is what can be set. A program of one's own needs
+//! `serde` (and `schemars`, for described arguments) beside this crate.
+
+// The macro writes paths that begin with `::abide`, in this crate too.
+extern crate self as abide;
+
+mod cli;
+pub mod config;
+mod error;
+mod http;
+mod problem;
+mod protocol;
+mod server;
+mod signals;
+mod telemetry;
+
+pub use abide_actors::{
+    Actor, ActorError, ActorKind, Alarm, Body, Call, CallError, Close, ConnectError, ConnectRequest,
+    Context, Deadline, Frame, Keys, Kind, Payload, Refusal, Session, SessionId, Storage,
+    StorageMut, When, actor,
+};
+#[doc(hidden)]
+pub use abide_actors::__private;
+pub use abide_storage::{Namespace, Object, ObjectId, Timestamp, Version};
+pub use config::{Config, ConfigError};
+pub use error::{Error, Result};
+pub use server::{Builder, Running, Server};
+
+/// What the file of an actor imports: `use abide::prelude::*;`.
+pub mod prelude {
+    pub use std::time::Duration;
+
+    pub use ::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+    pub use abide_actors::{
+        Actor, ActorError, Alarm, Body, CallError, Close, ConnectError, ConnectRequest, Context,
+        Frame, Keys, Refusal, Session, SessionId, actor,
+    };
+    pub use abide_storage::{ObjectId, Timestamp, Version};
+    pub use bytes::Bytes;
+    pub use schemars::JsonSchema;
+    pub use serde::{Deserialize, Serialize};
+
+    pub use crate::Server;
+}

@@ -17,7 +17,11 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::StatusCode;
 use serde::Serialize;
 
-pub(crate) use code::{CODES, Code};
+pub(crate) use code::{
+    BODY_TIMEOUT, BODY_TOO_LARGE, BODY_UNREADABLE, CODES, Code, IDEMPOTENCY_NOT_SUPPORTED,
+    INVALID_HANDSHAKE, METHOD_NOT_ALLOWED, NOT_FOUND, SSE_NOT_SUPPORTED, TOO_MANY_CONNECTIONS,
+    UPGRADE_REQUIRED,
+};
 
 use crate::protocol::{InvalidAddress, InvalidDeadline, RequestId, UnknownMediaType};
 

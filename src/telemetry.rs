@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use abide_actors::{NamespaceInfo, Stats};
+use abide_storage::StoreMetrics;
 use http::StatusCode;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, LogFormat};
+use crate::http::App;
 
 /// Starts logging to standard error, unless the program has a subscriber of its own.
 pub(crate) fn start(config: &Config) {
@@ -77,6 +79,14 @@ struct Metric {
     read: fn(&Snapshot<'_>) -> u64,
 }
 
+/// One metric of the store.
+struct StoreMetric {
+    name: &'static str,
+    kind: &'static str,
+    help: &'static str,
+    read: fn(&StoreMetrics) -> u64,
+}
+
 static METRICS: &[Metric] = &[
     Metric {
         name: "abide_uptime_seconds",
@@ -137,39 +147,95 @@ static METRICS: &[Metric] = &[
     },
 ];
 
+/// Those of a store with a commit log.
+static STORE_METRICS: &[StoreMetric] = &[
+    StoreMetric {
+        name: "abide_commits_total",
+        kind: "counter",
+        help: "Commits that have become durable.",
+        read: |m| m.commits,
+    },
+    StoreMetric {
+        name: "abide_commit_groups_total",
+        kind: "counter",
+        help: "Groups of commits written to the log: one write and one sync each.",
+        read: |m| m.groups,
+    },
+    StoreMetric {
+        name: "abide_logged_bytes_total",
+        kind: "counter",
+        help: "Bytes written to the commit log.",
+        read: |m| m.logged_bytes,
+    },
+    StoreMetric {
+        name: "abide_checkpoints_total",
+        kind: "counter",
+        help: "Checkpoints completed.",
+        read: |m| m.checkpoints,
+    },
+    StoreMetric {
+        name: "abide_overlay_bytes",
+        kind: "gauge",
+        help: "Commits that are in the log and not yet in the engine, as estimated.",
+        read: |m| m.overlay_bytes,
+    },
+    StoreMetric {
+        name: "abide_commit_queue_bytes",
+        kind: "gauge",
+        help: "Commits on their way to the disk.",
+        read: |m| m.queue_bytes,
+    },
+    StoreMetric {
+        name: "abide_store_failed",
+        kind: "gauge",
+        help: "1 when the store acknowledges nothing any more until a restart.",
+        read: |m| u64::from(m.is_poisoned),
+    },
+];
+
 fn load(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
 }
 
 /// The metrics in Prometheus' text format.
-pub(crate) fn render(
-    http: &Metrics,
-    namespaces: &[NamespaceInfo],
-    runtime: Stats,
-    uptime: Duration,
-) -> String {
-    let snapshot = Snapshot { http, runtime, uptime };
+pub(crate) fn render(app: &App) -> String {
+    let snapshot =
+        Snapshot { http: &app.metrics, runtime: app.runtime.stats(), uptime: app.uptime() };
     let mut text = String::new();
     for Metric { name, kind, help, read } in METRICS {
         head(&mut text, name, kind, help);
         sample(&mut text, name, "", read(&snapshot));
     }
+    if let Some(store) = app.log_store.as_ref().map(|store| store.metrics()) {
+        for StoreMetric { name, kind, help, read } in STORE_METRICS {
+            head(&mut text, name, kind, help);
+            sample(&mut text, name, "", read(&store));
+        }
+    }
     head(&mut text, "abide_http_requests_total", "counter", "Requests answered, by class of status.");
-    for (class, count) in (1..).zip(&http.requests) {
+    for (class, count) in (1..).zip(&app.metrics.requests) {
         let label = format!("{{class=\"{class}xx\"}}");
         sample(&mut text, "abide_http_requests_total", &label, load(count));
     }
-    head(&mut text, "abide_namespace_activations", "gauge", "Activations in memory, by namespace.");
-    for info in namespaces {
-        let label = format!("{{namespace=\"{}\"}}", info.name);
-        sample(&mut text, "abide_namespace_activations", &label, info.activations as u64);
-    }
-    head(&mut text, "abide_namespace_sessions", "gauge", "Sessions open, by namespace.");
-    for info in namespaces {
-        let label = format!("{{namespace=\"{}\"}}", info.name);
-        sample(&mut text, "abide_namespace_sessions", &label, info.sessions as u64);
-    }
+    let namespaces = app.runtime.namespaces();
+    by_namespace(&mut text, &namespaces, "abide_namespace_activations", "Activations in memory", |n| n.activations);
+    by_namespace(&mut text, &namespaces, "abide_namespace_sessions", "Sessions open", |n| n.sessions);
     text
+}
+
+/// One gauge with a sample for each namespace.
+fn by_namespace(
+    text: &mut String,
+    namespaces: &[NamespaceInfo],
+    name: &str,
+    help: &str,
+    read: fn(&NamespaceInfo) -> usize,
+) {
+    head(text, name, "gauge", &format!("{help}, by namespace."));
+    for info in namespaces {
+        let label = format!("{{namespace=\"{}\"}}", info.name);
+        sample(text, name, &label, read(info) as u64);
+    }
 }
 
 fn head(text: &mut String, name: &str, kind: &str, help: &str) {

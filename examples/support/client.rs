@@ -29,9 +29,11 @@ impl Client {
         Ok(Self { connection, received: VecDeque::new() })
     }
 
-    /// Sends a frame; returns when the object has handled it.
+    /// Sends a frame; returns when the object has handled it, or when it takes none.
     pub(crate) async fn send(&mut self, frame: impl Into<Frame>) {
-        assert_eq!(self.connection.deliver(frame.into()), Incoming::Accepted);
+        if self.connection.deliver(frame.into()) == Incoming::Ignored {
+            return;
+        }
         loop {
             match poll_fn(|cx| self.connection.poll_outgoing(cx, false)).await {
                 Outgoing::Readable => return,

@@ -9,7 +9,7 @@ use abide_storage::{MemoryStore, Timestamp};
 use serde::de::DeserializeOwned;
 
 /// When every test begins: an instant in 2024.
-pub(crate) const START: Timestamp = Timestamp(1_720_000_000_000);
+const START: Timestamp = Timestamp(1_720_000_000_000);
 
 /// Longer than any test waits for a single thing.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -17,7 +17,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// A runtime with one kind of actor.
 pub(crate) struct Node {
     pub(crate) runtime: Runtime,
-    store: Arc<MemoryStore>,
+    pub(crate) store: Arc<MemoryStore>,
     clock: Clock,
     namespace: &'static str,
     kind: Arc<dyn Kind>,

@@ -42,6 +42,6 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
 
 /// Prometheus' text format, version 0.0.4.
 async fn metrics(State(app): State<Arc<App>>) -> Response {
-    let text = telemetry::render(&app.metrics, &app.runtime.namespaces(), app.runtime.stats(), app.uptime());
+    let text = telemetry::render(&app);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }

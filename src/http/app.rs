@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use abide_actors::{Clock, Deadline, Origin, Runtime, Tasks};
-use abide_storage::{Store, Timestamp};
+use abide_storage::{LogStore, Store, Timestamp};
 use http::HeaderMap;
 use http::request::Parts;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,8 @@ use crate::telemetry::Metrics;
 pub(crate) struct App {
     pub(crate) runtime: Runtime,
     pub(crate) store: Arc<dyn Store>,
+    /// The same store, when it is one with metrics.
+    pub(crate) log_store: Option<Arc<LogStore>>,
     pub(crate) config: Config,
     pub(crate) clock: Clock,
     pub(crate) started: Timestamp,

@@ -3,7 +3,7 @@
 use abide_actors::{Body, Deadline};
 use axum::body::{Body as HttpBody, HttpBody as _};
 use bytes::{Bytes, BytesMut};
-use futures_util::TryStreamExt;
+use futures_util::StreamExt;
 use http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use tokio::time::timeout_at;
@@ -89,7 +89,7 @@ pub(crate) fn streamed(body: HttpBody) -> Body {
     if body.is_end_stream() {
         return Body::empty();
     }
-    Body::from_stream(body.into_data_stream().map_err(Into::into))
+    Body::from_stream(body.into_data_stream().map(|chunk| chunk.map_err(Into::into)))
 }
 
 /// A response's body for the client, piece by piece as actor code makes it.

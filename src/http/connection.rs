@@ -17,6 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
 use tower_service::Service as _;
 
 use super::app::App;
@@ -27,17 +28,16 @@ use crate::protocol::{REQUEST_ID, RequestId};
 /// Bound of hyper's buffers: what one read or one write of a body is at most.
 const BUFFER_SIZE_MAX_BYTES: usize = 64 << 10;
 
-/// Serves one connection until either side ends it, its patience runs out, or the drain has let
-/// its last request finish.
+/// Serves one connection until either side ends it, its patience runs out, or it is stopped and
+/// its last request has finished.
 pub(crate) async fn serve(
     socket: TcpStream,
     place: OwnedSemaphorePermit,
     router: Router,
     app: Arc<App>,
+    stop: CancellationToken,
 ) {
     let patience = Patience::new(&app.config);
-    // A token of its own: waiting on the shared one would meet every other connection at its lock.
-    let draining = app.draining.child_token();
     let io = TokioIo::new(Watched::new(socket, patience.clone(), place));
     let service = service_fn(|request: Request<Incoming>| {
         let id = RequestId::of(request.headers(), || app.clock.now());
@@ -63,7 +63,7 @@ pub(crate) async fn serve(
                 }
                 break;
             }
-            () = draining.cancelled(), if !shutting_down => {
+            () = stop.cancelled(), if !shutting_down => {
                 shutting_down = true;
                 connection.as_mut().graceful_shutdown();
             }

@@ -4,11 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use abide_actors::TaskKind;
+use abide_actors::{TaskKind, Tasks};
 use axum::Router;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use super::app::App;
 use super::connection;
@@ -29,19 +30,22 @@ pub(crate) struct Listener {
     pub(crate) app: Arc<App>,
     /// Connections at one time.
     pub(crate) connections_max: usize,
+    /// Who waits for the connections to end.
+    pub(crate) tasks: Tasks,
+    /// Cancelled when no connection is to be taken any more.
+    pub(crate) stop: CancellationToken,
 }
 
 impl Listener {
-    /// Accepts connections until the drain begins. Dropping the socket then is what makes the
+    /// Accepts connections until it is stopped. Dropping the socket then is what makes the
     /// operating system refuse further ones.
     pub(crate) async fn run(self) {
         let places = Arc::new(Semaphore::new(self.connections_max));
         let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
-        let draining = self.app.draining.clone();
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = draining.cancelled() => return,
+                () = self.stop.cancelled() => return,
                 accepted = self.socket.accept() => accepted,
             };
             let socket = match accepted {
@@ -66,8 +70,11 @@ impl Listener {
         // socket that cannot be set so works all the same.
         drop(socket.set_nodelay(true));
         self.app.metrics.connection_opened();
-        let serving = connection::serve(socket, place, self.router.clone(), self.app.clone());
-        self.app.tasks.spawn(TaskKind::Object, "connection", serving);
+        let (router, app) = (self.router.clone(), self.app.clone());
+        // A token of its own: waiting on the shared one would meet all others at its lock.
+        let stop = self.stop.child_token();
+        let serving = connection::serve(socket, place, router, app, stop);
+        self.tasks.spawn(TaskKind::Object, "connection", serving);
     }
 
     fn refuse(&self, mut socket: TcpStream, refusals: &Arc<Semaphore>) {
@@ -75,7 +82,7 @@ impl Listener {
         let Ok(place) = refusals.clone().try_acquire_owned() else { return };
         let id = RequestId::fresh(self.app.clock.now(), fastrand::u128(..));
         let response = refusal(self.connections_max, &id);
-        self.app.tasks.spawn(TaskKind::Object, "refusal", async move {
+        self.tasks.spawn(TaskKind::Object, "refusal", async move {
             if socket.write_all(&response).await.is_ok() {
                 linger(&mut socket).await;
             }

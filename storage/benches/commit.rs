@@ -1,7 +1,7 @@
 //! Durable commits per second: Abide's log against the bare file system and the bare engines.
 //!
 //! ```text
-//! cargo bench -p abide-storage --bench commit -- [--seconds 2] [--rounds 3] [--only raw,log+sled] [--writers 16,256] [--value 100]
+//! cargo bench -p abide-storage --bench commit -- [--seconds 2] [--rounds 3] [--only raw,log+sled] [--writers 16,256] [--value 100] [--keys 30]
 //! ```
 //!
 //! N writers, tasks on a runtime of two threads, each commit 3 rows of 100 bytes and wait until they are
@@ -29,6 +29,10 @@ use abide_storage::{
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
+
+/// The allocator of the server.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const ROWS_PER_COMMIT: usize = 3;
 
@@ -114,6 +118,8 @@ struct Arguments {
     subjects: Vec<Subject>,
     writers: Vec<usize>,
     value_size_bytes: usize,
+    /// Keys each writer goes round: few are the state rows of an actor, many a growing table.
+    keys: u64,
 }
 
 impl Arguments {
@@ -124,6 +130,7 @@ impl Arguments {
             subjects: Subject::ALL.into(),
             writers: vec![1, 16, 64, 256],
             value_size_bytes: 100,
+            keys: 30,
         };
         let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
         while let Some(word) = words.next() {
@@ -131,6 +138,7 @@ impl Arguments {
             match &*word {
                 "--seconds" => arguments.duration = Duration::from_secs_f64(value.parse().unwrap()),
                 "--rounds" => arguments.rounds = value.parse().unwrap(),
+                "--keys" => arguments.keys = value.parse().unwrap(),
                 "--value" => arguments.value_size_bytes = value.parse().unwrap(),
                 "--writers" => {
                     arguments.writers = value.split(',').map(|n| n.parse().unwrap()).collect();
@@ -166,14 +174,17 @@ fn run(subject: Subject, writers: usize, arguments: &Arguments) -> Run {
         .enable_all()
         .build()
         .unwrap();
-    let value = arguments.value_size_bytes;
+    let shape = Shape {
+        value_size_bytes: arguments.value_size_bytes,
+        keys: arguments.keys,
+    };
     let duration = arguments.duration;
     let driven = match subject {
         Subject::Raw => {
             let sink = RawFile::create(&path.join("raw"));
             let log = Arc::new(Grouped::start(move |group: &[Vec<Row>]| sink.append(group)));
             runtime.block_on(drive(writers, duration, move |writer| {
-                GroupedWriter::new(&log, writer, value)
+                GroupedWriter::new(&log, writer, shape)
             }))
         }
         Subject::Direct(kind) => {
@@ -188,7 +199,7 @@ fn run(subject: Subject, writers: usize, arguments: &Arguments) -> Run {
                 engine.sync().unwrap();
             }));
             runtime.block_on(drive(writers, duration, move |writer| {
-                GroupedWriter::new(&log, writer, value)
+                GroupedWriter::new(&log, writer, shape)
             }))
         }
         Subject::Log(engine) => {
@@ -203,7 +214,7 @@ fn run(subject: Subject, writers: usize, arguments: &Arguments) -> Run {
             let driven = runtime.block_on(drive(writers, duration, |writer| StoreWriter {
                 store: store.clone(),
                 writer,
-                value,
+                shape,
                 open: None,
             }));
             let run = summarize(driven, path);
@@ -282,7 +293,7 @@ fn summarize(driven: Driven, path: &Path) -> Run {
 struct StoreWriter {
     store: Arc<LogStore>,
     writer: usize,
-    value: usize,
+    shape: Shape,
     open: Option<(Object, abide_storage::Epoch, Version)>,
 }
 
@@ -300,7 +311,7 @@ impl Committing for StoreWriter {
         };
         self.store.room().await;
         let version = version.next();
-        let puts = rows(self.writer, version.0, self.value);
+        let puts = rows(self.writer, version.0, self.shape);
         let writes = puts
             .map(|(key, value)| Write::Put {
                 section: Section::Data,
@@ -321,14 +332,20 @@ impl Committing for StoreWriter {
     }
 }
 
-/// The rows of a writer's next commit: it goes round 1,000 keys.
-fn rows(writer: usize, version: u64, value_size_bytes: usize) -> [(Bytes, Bytes); ROWS_PER_COMMIT] {
+/// What a commit looks like.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    value_size_bytes: usize,
+    keys: u64,
+}
+
+/// The rows of a writer's next commit.
+fn rows(writer: usize, version: u64, shape: Shape) -> [(Bytes, Bytes); ROWS_PER_COMMIT] {
     std::array::from_fn(|row| {
-        let number = (version * ROWS_PER_COMMIT as u64 + row as u64) % 1_000;
+        let number = (version * ROWS_PER_COMMIT as u64 + row as u64) % shape.keys;
         let key = format!("key {writer:05} {number:05}");
-        let mut value = vec![number as u8; value_size_bytes];
-        value[..8.min(value_size_bytes)]
-            .copy_from_slice(&version.to_le_bytes()[..8.min(value_size_bytes)]);
+        let mut value = vec![number as u8; shape.value_size_bytes];
+        value[..8].copy_from_slice(&version.to_le_bytes());
         (key.into(), value.into())
     })
 }
@@ -384,16 +401,16 @@ impl Drop for Grouped {
 struct GroupedWriter {
     log: Arc<Grouped>,
     writer: usize,
-    value: usize,
+    shape: Shape,
     version: u64,
 }
 
 impl GroupedWriter {
-    fn new(log: &Arc<Grouped>, writer: usize, value: usize) -> Self {
+    fn new(log: &Arc<Grouped>, writer: usize, shape: Shape) -> Self {
         Self {
             log: log.clone(),
             writer,
-            value,
+            shape,
             version: 0,
         }
     }
@@ -402,7 +419,7 @@ impl GroupedWriter {
 impl Committing for GroupedWriter {
     async fn commit(&mut self) {
         self.version += 1;
-        let puts = rows(self.writer, self.version, self.value);
+        let puts = rows(self.writer, self.version, self.shape);
         let rows = puts
             .map(|(key, value)| Row {
                 key,

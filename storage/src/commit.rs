@@ -275,6 +275,9 @@ impl Store for LogStore {
     }
 
     fn room(&self) -> BoxFuture<'_, ()> {
+        if self.shared.has_room() {
+            return Box::pin(std::future::ready(()));
+        }
         Box::pin(async move {
             loop {
                 let mut room = std::pin::pin!(self.shared.room.notified());

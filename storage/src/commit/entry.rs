@@ -28,6 +28,7 @@ const UNSCHEDULE: u8 = 4;
 
 const NO_NAME: u16 = u16::MAX;
 const ROW_HEADER_SIZE_BYTES: usize = 7;
+const DUE_SIZE_BYTES: usize = 8;
 
 /// A commit read back.
 #[derive(Debug)]
@@ -142,33 +143,38 @@ pub(super) fn decode(
 impl Changes {
     /// The next row; `None` at the end, and where the bytes are no row.
     fn take_change(&mut self) -> Option<Change> {
-        if self.0.len() < ROW_HEADER_SIZE_BYTES {
+        // By position, because every part taken off as `Bytes` costs two atomic operations.
+        let header = self.0.get(..ROW_HEADER_SIZE_BYTES)?;
+        let kind = header[0];
+        let key_size = u16::from_le_bytes([header[1], header[2]]) as usize;
+        let value_size = u32::from_le_bytes([header[3], header[4], header[5], header[6]]) as usize;
+        let key_end = ROW_HEADER_SIZE_BYTES + key_size;
+        let end = key_end + value_size;
+        if self.0.len() < end {
             return None;
         }
-        let mut header = self.0.split_to(ROW_HEADER_SIZE_BYTES);
-        let kind = header.get_u8();
-        let (key_size, value_size) = (header.get_u16_le() as usize, header.get_u32_le() as usize);
-        if self.0.len() < key_size + value_size {
-            return None;
-        }
-        let mut key = self.0.split_to(key_size);
-        let value = self.0.split_to(value_size);
-        match kind {
-            PUT if key_size >= 1 => Some(Change::Row {
-                key,
-                value: Some(value),
-            }),
-            DELETE if key_size >= 1 => Some(Change::Row { key, value: None }),
-            SCHEDULE | UNSCHEDULE if key_size >= 8 => {
-                let due = Timestamp(key.get_u64());
-                Some(Change::Alarm {
+        let key = |start: usize| self.0.slice(ROW_HEADER_SIZE_BYTES + start..key_end);
+        let change = match kind {
+            PUT if key_size >= 1 => Change::Row {
+                key: key(0),
+                value: Some(self.0.slice(key_end..end)),
+            },
+            DELETE if key_size >= 1 => Change::Row {
+                key: key(0),
+                value: None,
+            },
+            SCHEDULE | UNSCHEDULE if key_size >= DUE_SIZE_BYTES => {
+                let due = Timestamp(key(0).get_u64());
+                Change::Alarm {
                     due,
-                    name: key,
+                    name: key(DUE_SIZE_BYTES),
                     is_scheduled: kind == SCHEDULE,
-                })
+                }
             }
-            _ => None,
-        }
+            _ => return None,
+        };
+        self.0.advance(end);
+        Some(change)
     }
 
     fn all_valid(mut self) -> bool {

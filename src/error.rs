@@ -1,0 +1,76 @@
+//! Why a server did not start.
+
+use std::error::Error as _;
+use std::net::SocketAddr;
+use std::{fmt, io};
+
+use abide_actors::RegisterError;
+use abide_storage::OpenError;
+
+use crate::config::ConfigError;
+
+/// What the functions of [`Server`](crate::Server) return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a server did not start. Each says what to do about it; nothing has been served.
+#[derive(thiserror::Error)]
+pub enum Error {
+    /// A setting cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A namespace is not well formed, or registered twice.
+    #[error(transparent)]
+    Register(#[from] RegisterError),
+    /// The data folder cannot be opened: in use, damaged, of a newer release, of another engine.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// An address cannot be listened on.
+    #[error("{key} = {address}: {}", listen_hint(source, key))]
+    Listen {
+        /// The setting.
+        key: &'static str,
+        /// Its value.
+        address: SocketAddr,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// Threads or signal handlers could not be set up.
+    #[error("the process could not be set up")]
+    Process(#[source] io::Error),
+}
+
+fn listen_hint(error: &io::Error, key: &str) -> String {
+    let flag = key.replace('_', "-");
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("another process listens there: stop it, or choose another port with --{flag}")
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("this user may not listen there: choose a port above 1023 with --{flag}")
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            format!("this machine has no such address: choose one it has with --{flag}")
+        }
+        _ => format!("cannot be listened on: {error}"),
+    }
+}
+
+/// The same sentence as `Display`, with its causes: what `fn main() -> abide::Result<()>` prints
+/// when it fails is the `Debug` form, and that is read by people.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = self.to_string();
+        f.write_str(&told)?;
+        let mut source = self.source();
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            // Some errors speak for their cause already.
+            if !told.contains(&text) {
+                write!(f, ": {text}")?;
+                told.push_str(&text);
+            }
+            source = cause.source();
+        }
+        Ok(())
+    }
+}

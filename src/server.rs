@@ -1,0 +1,318 @@
+//! Builds the components bottom-up, stops them top-down.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use abide_actors::{Actor, ActorKind, Clock, Kind, Limits, Runtime, TaskKind, Tasks};
+use abide_storage::{EngineKind, LogStore, MemoryStore, Options, Store};
+use clap::Parser as _;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{self, Cli, Task};
+use crate::config::{Config, Engine};
+use crate::error::{Error, Result};
+use crate::http::{self, App, Listener};
+use crate::signals::StopSignals;
+use crate::telemetry::{self, Metrics};
+
+/// Connections of the admin listener; it has few clients.
+const ADMIN_CONNECTIONS_MAX: usize = 256;
+
+/// The way in: [`Server::builder`].
+#[derive(Debug)]
+pub struct Server(());
+
+impl Server {
+    /// Begins a server: register actors, then [`run`](Builder::run) it.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder { config: None, kinds: Vec::new() }
+    }
+}
+
+/// A server before it starts.
+#[derive(Debug)]
+pub struct Builder {
+    config: Option<Config>,
+    kinds: Vec<(String, Arc<dyn Kind>)>,
+}
+
+impl Builder {
+    /// Registers a Rust actor under a namespace: `[a-z0-9][a-z0-9_-]*`, at most 64 bytes. One that
+    /// is not well formed, or registered twice, is an error when the server starts.
+    #[must_use]
+    pub fn actor<A: Actor>(self, namespace: &str) -> Self {
+        self.kind(namespace, ActorKind::<A>::new())
+    }
+
+    /// Registers any kind of actor under a namespace.
+    #[must_use]
+    pub fn kind(mut self, namespace: &str, kind: Arc<dyn Kind>) -> Self {
+        self.kinds.push((namespace.to_owned(), kind));
+        self
+    }
+
+    /// Uses these settings and looks at nothing else: no flags, no environment, no file.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = Some(config);
+        self
+    }
+
+    /// The whole of a `main`: reads flags, environment and `abide.toml`, makes a tokio runtime of
+    /// as many threads as they say, [runs](Self::run), and prints why when that fails.
+    ///
+    /// Exit codes: 0 after a drain, 1 when the server could not start, 2 for a malformed
+    /// command line, 130 or 143 when a second signal cut the drain short.
+    pub fn main(mut self) -> ExitCode {
+        let outcome = self.settle_task().and_then(|task| match task {
+            Task::Print(text) => {
+                cli::print(&text);
+                Ok(())
+            }
+            Task::Serve(config) => {
+                let runtime = tokio_runtime(config.thread_count()).map_err(Error::Process)?;
+                runtime.block_on(self.config(config).serve_until_signal())
+            }
+        });
+        match outcome {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                // Not the log: its filter may be set to hide this, and people must see it.
+                #[expect(clippy::print_stderr, reason = "the last words of the process")]
+                {
+                    eprintln!("error: {error:?}");
+                }
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    /// Serves until SIGTERM or SIGINT, then drains. Reads flags, environment and `abide.toml`,
+    /// unless [`config`](Self::config) was called. The setting `threads` is not obeyed: the caller's
+    /// runtime is used; see [`main`](Self::main).
+    ///
+    /// # Errors
+    /// [`Error`]: the server could not start.
+    ///
+    /// # Cancel safety
+    /// No: dropping it is like a crash. Nothing acknowledged is lost.
+    pub async fn run(mut self) -> Result<()> {
+        match self.settle_task()? {
+            Task::Print(text) => {
+                cli::print(&text);
+                Ok(())
+            }
+            Task::Serve(config) => self.config(config).serve_until_signal().await,
+        }
+    }
+
+    /// Starts serving and comes back; for tests and for programs with an end of their own. Uses
+    /// the default settings unless [`config`](Self::config) was called. Catches no signals.
+    ///
+    /// # Errors
+    /// [`Error`]; what had been started is stopped.
+    ///
+    /// # Cancel safety
+    /// No: the data folder may stay locked until the process ends.
+    pub async fn start(self) -> Result<Running> {
+        let config = self.config.unwrap_or_default();
+        config.validate()?;
+        let public = bind("listen", config.listen).await?;
+        let admin = bind("admin_listen", config.admin_listen).await?;
+        let address = |socket: &TcpListener| socket.local_addr().map_err(Error::Process);
+        let (addr, admin_addr) = (address(&public)?, address(&admin)?);
+
+        let opened = open_store(&config).await?;
+        let mut builder = Runtime::builder(opened.store.clone()).limits(limits(&config));
+        for (namespace, kind) in self.kinds {
+            builder = builder.register(&namespace, kind)?;
+        }
+        let clock = Clock::system();
+        let app = Arc::new(App {
+            runtime: builder.start(),
+            store: opened.store,
+            log_store: opened.log,
+            started: clock.now(),
+            clock,
+            metrics: Arc::new(Metrics::default()),
+            tasks: Tasks::default(),
+            draining: CancellationToken::new(),
+            config,
+        });
+        let stopped = CancellationToken::new();
+        let public = Listener {
+            socket: public,
+            router: http::routes(app.clone()),
+            connections_max: app.config.connections_max,
+            tasks: app.tasks.clone(),
+            stop: app.draining.clone(),
+            app: app.clone(),
+        };
+        let admin = Listener {
+            socket: admin,
+            router: http::admin_routes(app.clone()),
+            connections_max: ADMIN_CONNECTIONS_MAX,
+            tasks: Tasks::default(),
+            stop: stopped.clone(),
+            app: app.clone(),
+        };
+        app.tasks.spawn(TaskKind::Background, "listener", public.run());
+        Tasks::default().spawn(TaskKind::Background, "admin listener", admin.run());
+        Ok(Running { app, addr, admin_addr, stopped })
+    }
+
+    /// The settings given, or what the command line asks for.
+    fn settle_task(&mut self) -> Result<Task> {
+        match self.config.take() {
+            Some(config) => Ok(Task::Serve(config)),
+            None => Ok(Cli::parse().task()?),
+        }
+    }
+
+    async fn serve_until_signal(self) -> Result<()> {
+        if let Some(config) = &self.config {
+            telemetry::start(config);
+        }
+        raise_open_files_limit();
+        let mut signals = StopSignals::catch().map_err(Error::Process)?;
+        let running = self.start().await?;
+        cli::print(&format!("{}\n", running.greeting()));
+        signals.next().await;
+        tokio::select! {
+            () = running.stop() => Ok(()),
+            code = signals.next() => {
+                tracing::warn!("second signal: exiting without waiting for the drain");
+                #[expect(clippy::exit, reason = "asked for twice; the log makes it safe")]
+                std::process::exit(code)
+            }
+        }
+    }
+}
+
+/// A server that serves. Dropping it leaves it running until its tokio runtime ends.
+pub struct Running {
+    app: Arc<App>,
+    addr: SocketAddr,
+    admin_addr: SocketAddr,
+    /// Ends the admin listener, which outlives the drain to tell about it.
+    stopped: CancellationToken,
+}
+
+impl Running {
+    /// Address of the public listener, with the port it got.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Address of the admin listener, with the port it got.
+    #[must_use]
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin_addr
+    }
+
+    /// Drains: readiness off, no new connections, turns under way finish and become durable,
+    /// sessions close with 1012, the store is shut down. After `drain_deadline` what still runs
+    /// is cut off; nothing acknowledged is lost by that.
+    ///
+    /// # Cancel safety
+    /// No: dropping it is like a crash.
+    pub async fn stop(self) {
+        let Self { app, stopped, .. } = self;
+        tracing::info!("draining");
+        app.draining.cancel();
+        let drain = async {
+            app.runtime.drain().await;
+            app.tasks.ended().await;
+            // Sessions that ended meanwhile have had their last turn; wait for its commit too.
+            app.runtime.drain().await;
+        };
+        let deadline = app.config.drain_deadline.duration();
+        if tokio::time::timeout(deadline, drain).await.is_err() {
+            tracing::warn!(?deadline, "the drain took too long: cutting off what still runs");
+        }
+        app.store.shutdown().await;
+        stopped.cancel();
+        tracing::info!("stopped");
+    }
+
+    /// The line that says where it is.
+    fn greeting(&self) -> String {
+        let config = &self.app.config;
+        let data = match config.engine {
+            Engine::Memory => "data in memory only".to_owned(),
+            Engine::Sled | Engine::Redb => format!("data in {}", config.data.display()),
+        };
+        let version = env!("CARGO_PKG_VERSION");
+        format!("abide {version} on http://{}, admin on http://{}, {data}", self.addr, self.admin_addr)
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+/// A store, and what of it has metrics.
+struct OpenStore {
+    store: Arc<dyn Store>,
+    log: Option<Arc<LogStore>>,
+}
+
+async fn open_store(config: &Config) -> Result<OpenStore> {
+    let engine = match config.engine {
+        Engine::Memory => {
+            return Ok(OpenStore { store: Arc::new(MemoryStore::new()), log: None });
+        }
+        Engine::Sled => EngineKind::Sled,
+        Engine::Redb => EngineKind::Redb,
+    };
+    let options = Options { engine, ..Options::default() };
+    let path = config.data.clone();
+    let opening = tokio::task::spawn_blocking(move || LogStore::open(&path, options));
+    let log = opening.await.map_err(|panicked| Error::Process(panicked.into()))??;
+    tracing::info!(report = ?log.open_report(), "store opened");
+    Ok(OpenStore { store: log.clone(), log: Some(log) })
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        idle_timeout: config.idle_timeout.duration(),
+        turn_timeout: config.turn_timeout.duration(),
+        mailbox_messages_max: config.mailbox_max,
+        stage_max_bytes: config.stage_size_max.as_usize(),
+        outbound_max_bytes: config.outbound_queue_max.as_usize(),
+        sessions_per_object_max: config.sessions_per_object_max,
+        activations_max: config.activations_max,
+        ..Limits::default()
+    }
+}
+
+async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|source| Error::Listen { key, address, source })
+}
+
+fn tokio_runtime(threads: usize) -> std::io::Result<tokio::runtime::Runtime> {
+    let mut builder = match threads {
+        // One thread needs no locks between threads, and no other to wake.
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    builder.worker_threads(threads).enable_all().build()
+}
+
+/// Every connection is an open file, and many systems allow 1,024 where the process may ask for
+/// more. It is only asked for: the accept loop lives with whatever there is.
+fn raise_open_files_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
