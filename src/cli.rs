@@ -21,7 +21,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs the server. The default.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Prints the default abide.toml, every setting with its range and reason; or checks a file.
     Config {
         /// A file to check instead.
@@ -43,7 +43,7 @@ struct Serve {
 #[derive(Debug)]
 pub(crate) enum Task {
     /// Run the server.
-    Serve(Config),
+    Serve(Box<Config>),
     /// Say this on standard output and be done.
     Print(String),
 }
@@ -57,7 +57,10 @@ impl Cli {
             Some(Command::Config { check: None }) => Ok(Task::Print(config::default_file())),
             Some(Command::Config { check: Some(path) }) => {
                 config::read_file(&path)?.into_config().validate()?;
-                Ok(Task::Print(format!("{}: every setting is valid\n", path.display())))
+                Ok(Task::Print(format!(
+                    "{}: every setting is valid\n",
+                    path.display()
+                )))
             }
         }
     }
@@ -65,7 +68,8 @@ impl Cli {
 
 impl Serve {
     fn task(self) -> Result<Task, ConfigError> {
-        Config::load(self.layer, self.config.as_deref()).map(Task::Serve)
+        let config = Config::load(self.layer, self.config.as_deref())?;
+        Ok(Task::Serve(Box::new(config)))
     }
 }
 
@@ -83,7 +87,10 @@ mod tests {
     use crate::config::Engine;
 
     fn task(arguments: &[&str]) -> Task {
-        Cli::try_parse_from([&["abide"], arguments].concat()).unwrap().task().unwrap()
+        Cli::try_parse_from([&["abide"], arguments].concat())
+            .unwrap()
+            .task()
+            .unwrap()
     }
 
     #[test]
@@ -93,7 +100,10 @@ mod tests {
 
     #[test]
     fn serving_is_the_default() {
-        for arguments in [&["--engine", "memory"][..], &["serve", "--engine", "memory"]] {
+        for arguments in [
+            &["--engine", "memory"][..],
+            &["serve", "--engine", "memory"],
+        ] {
             match task(arguments) {
                 Task::Serve(config) => assert_eq!(config.engine, Engine::Memory),
                 Task::Print(text) => panic!("{text}"),

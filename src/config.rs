@@ -227,8 +227,10 @@ const FRAME_ROOM: usize = 1_024;
 
 /// Reads one `abide.toml`.
 pub(crate) fn read_file(path: &Path) -> Result<Layer, ConfigError> {
-    let text = fs::read_to_string(path)
-        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    let text = fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
     toml::from_str(&text).map_err(|error| ConfigError::Malformed {
         path: path.to_owned(),
         problem: error.to_string().trim_end().to_owned(),
@@ -245,7 +247,12 @@ fn check_range<T: PartialOrd + fmt::Debug>(
         return Ok(());
     }
     let text = |value: &T| format!("{value:?}");
-    Err(ConfigError::OutOfRange { key, value: text(value), min: text(min), max: text(max) })
+    Err(ConfigError::OutOfRange {
+        key,
+        value: text(value),
+        min: text(min),
+        max: text(max),
+    })
 }
 
 /// One setting of the printed reference.
@@ -263,7 +270,14 @@ pub(crate) fn default_file() -> String {
         "# Settings of Abide, all at their defaults. A flag (--body-size-max) or environment variable\n\
          # (ABIDE_BODY_SIZE_MAX) of the same name goes before the file.\n",
     );
-    for Entry { key, documentation, env, default, range } in reference() {
+    for Entry {
+        key,
+        documentation,
+        env,
+        default,
+        range,
+    } in reference()
+    {
         text.push('\n');
         for line in documentation {
             text.push_str("# ");
@@ -272,7 +286,10 @@ pub(crate) fn default_file() -> String {
         }
         let written = match range {
             Some((min, max)) => {
-                writeln!(text, "# From {min} to {max}. Environment: {env}.\n{key} = {default}")
+                writeln!(
+                    text,
+                    "# From {min} to {max}. Environment: {env}.\n{key} = {default}"
+                )
             }
             None => writeln!(text, "# Environment: {env}.\n{key} = {default}"),
         };
@@ -282,7 +299,9 @@ pub(crate) fn default_file() -> String {
 }
 
 fn toml_value<T: Serialize>(value: &T) -> String {
-    toml::Value::try_from(value).expect("every setting has a TOML form").to_string()
+    toml::Value::try_from(value)
+        .expect("every setting has a TOML form")
+        .to_string()
 }
 
 #[cfg(test)]
@@ -308,24 +327,60 @@ mod tests {
     #[test]
     fn an_upper_layer_wins() {
         let file: Layer = toml::from_str("body_size_max = \"2MiB\"\nmailbox_max = 7").unwrap();
-        let flags = Layer { mailbox_max: Some(9), ..Layer::default() };
+        let flags = Layer {
+            mailbox_max: Some(9),
+            ..Layer::default()
+        };
         let config = flags.over(file).into_config();
-        assert_eq!((config.body_size_max, config.mailbox_max), (Size::mib(2), 9));
+        assert_eq!(
+            (config.body_size_max, config.mailbox_max),
+            (Size::mib(2), 9)
+        );
     }
 
     #[test]
     fn a_value_out_of_range_is_named_with_its_range() {
-        let config = Config { body_size_max: Size::gib(1), ..Config::default() };
+        let config = Config {
+            body_size_max: Size::gib(1),
+            ..Config::default()
+        };
         let error = config.validate().unwrap_err();
-        assert!(matches!(error, ConfigError::OutOfRange { key: "body_size_max", .. }));
-        assert_eq!(error.to_string(), "body_size_max = 1GiB is out of range: 1KiB to 64MiB");
+        assert!(matches!(
+            error,
+            ConfigError::OutOfRange {
+                key: "body_size_max",
+                ..
+            }
+        ));
+        assert_eq!(
+            error.to_string(),
+            "body_size_max = 1GiB is out of range: 1KiB to 64MiB"
+        );
     }
 
     #[test]
     fn values_that_contradict_each_other_are_refused() {
-        let config = Config { ping_timeout: Span::secs(1), ..Config::default() };
-        assert!(config.validate().unwrap_err().to_string().contains("ping_interval = 30s"));
-        let config = Config { outbound_queue_max: Size::kib(512), ..Config::default() };
-        assert!(config.validate().unwrap_err().to_string().contains("frame_size_max = 1MiB"));
+        let config = Config {
+            ping_timeout: Span::secs(1),
+            ..Config::default()
+        };
+        assert!(
+            config
+                .validate()
+                .unwrap_err()
+                .to_string()
+                .contains("ping_interval = 30s")
+        );
+        let config = Config {
+            outbound_queue_max: Size::kib(512),
+            ..Config::default()
+        };
+        assert!(
+            config
+                .validate()
+                .unwrap_err()
+                .to_string()
+                .contains("frame_size_max = 1MiB")
+        );
     }
 }

@@ -51,13 +51,15 @@ mod server;
 mod signals;
 mod telemetry;
 
-pub use abide_actors::{
-    Actor, ActorError, ActorKind, Alarm, Body, Call, CallError, Close, ConnectError, ConnectRequest,
-    Context, Deadline, Frame, Keys, Kind, Payload, Refusal, Session, SessionId, Storage,
-    StorageMut, When, actor,
-};
 #[doc(hidden)]
 pub use abide_actors::__private;
+#[cfg(feature = "test-util")]
+pub use abide_actors::testing;
+pub use abide_actors::{
+    Actor, ActorError, ActorKind, Alarm, Body, Call, CallError, Close, ConnectError,
+    ConnectRequest, Context, Deadline, Frame, Keys, Kind, Payload, Refusal, Session, SessionId,
+    Storage, StorageMut, When, actor,
+};
 pub use abide_storage::{Namespace, Object, ObjectId, Timestamp, Version};
 pub use config::{Config, ConfigError};
 pub use error::{Error, Result};

@@ -13,8 +13,8 @@ use abide_actors::{ActorError, CallError, ConnectError, Refusal};
 use abide_storage::{CommitError, Effect};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{self, HeaderName, HeaderValue};
 use http::StatusCode;
+use http::header::{self, HeaderName, HeaderValue};
 use serde::Serialize;
 
 pub(crate) use code::{
@@ -27,8 +27,13 @@ use crate::protocol::{InvalidAddress, InvalidDeadline, RequestId, UnknownMediaTy
 
 /// An error on its way to a client. Handlers return it; the connection's service renders it,
 /// because only that knows the request's id.
+///
+/// Boxed, because it travels as the rare half of many `Result`s.
 #[derive(Debug, Clone)]
-pub(crate) struct Problem {
+pub(crate) struct Problem(Box<Fields>);
+
+#[derive(Debug, Clone)]
+struct Fields {
     kind: &'static Code,
     /// Differs from the kind's when actor code chose it.
     code: Cow<'static, str>,
@@ -62,7 +67,7 @@ struct Rendered<'a> {
 impl Problem {
     /// A problem of this kind, with effect *none*.
     pub(crate) fn new(kind: &'static Code, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Fields {
             kind,
             code: Cow::Borrowed(kind.name),
             status: kind.status,
@@ -72,75 +77,78 @@ impl Problem {
             data: None,
             header: None,
             cause: None,
-        }
+        }))
     }
 
     /// Tells the client when it makes sense to come again.
     pub(crate) fn retry_after(mut self, wait: Duration) -> Self {
-        self.retry_after = Some(wait);
+        self.0.retry_after = Some(wait);
         self
     }
 
     /// Adds a header the status calls for.
     pub(crate) fn header(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.header = Some((name, HeaderValue::from_static(value)));
+        self.0.header = Some((name, HeaderValue::from_static(value)));
         self
     }
 
     /// A defect or damage of ours: the log says what the client is not told.
     fn caused_by(mut self, cause: impl ToString) -> Self {
-        self.cause = Some(cause.to_string());
+        self.0.cause = Some(cause.to_string());
         self
     }
 
     fn effect(mut self, effect: Effect) -> Self {
-        self.effect = effect;
+        self.0.effect = effect;
         self
     }
 
     /// The body as JSON.
     pub(crate) fn body(&self, id: &RequestId) -> Vec<u8> {
         let rendered = Rendered {
-            page: format!("/errors/{}", self.kind.name),
-            title: self.kind.title,
-            status: self.status,
-            detail: &self.detail,
+            page: format!("/errors/{}", self.0.kind.name),
+            title: self.0.kind.title,
+            status: self.0.status,
+            detail: &self.0.detail,
             instance: format!("/requests/{id}"),
-            code: &self.code,
-            effect: match self.effect {
+            code: &self.0.code,
+            effect: match self.0.effect {
                 Effect::None => "none",
                 Effect::Unknown => "unknown",
             },
-            retry_after_ms: self.retry_after.map(|wait| wait.as_millis()),
-            data: self.data.as_deref(),
+            retry_after_ms: self.0.retry_after.map(|wait| wait.as_millis()),
+            data: self.0.data.as_deref(),
         };
         serde_json::to_vec(&rendered).expect("a problem has string keys only")
     }
 
     /// The response, logged once: as an error when a human must look, else for the curious.
     pub(crate) fn respond(self, id: &RequestId) -> Response {
-        match &self.cause {
+        match &self.0.cause {
             Some(cause) => {
-                tracing::error!(request_id = %id, code = %self.code, cause, "{}", self.detail);
+                tracing::error!(request_id = %id, code = %self.0.code, cause, "{}", self.0.detail);
             }
-            None => tracing::debug!(request_id = %id, code = %self.code, "{}", self.detail),
+            None => tracing::debug!(request_id = %id, code = %self.0.code, "{}", self.0.detail),
         }
         let mut response = Response::new(Body::from(self.body(id)));
         *response.status_mut() =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(wait) = self.retry_after {
+        if let Some(wait) = self.0.retry_after {
             // The header counts whole seconds; rounding up never sends a client too early.
             let seconds = wait.as_millis().div_ceil(1_000);
             let value = HeaderValue::from_str(&seconds.to_string());
-            headers.insert(header::RETRY_AFTER, value.expect("digits are a header value"));
+            headers.insert(
+                header::RETRY_AFTER,
+                value.expect("digits are a header value"),
+            );
         }
-        if let Some((name, value)) = self.header {
+        if let Some((name, value)) = self.0.header {
             headers.insert(name, value);
         }
         response
@@ -168,7 +176,9 @@ impl From<CallError> for Problem {
                 Self::new(kind, detail).retry_after(Duration::from_millis(250))
             }
             CallError::Draining => Self::new(kind, detail).retry_after(Duration::from_secs(1)),
-            CallError::Commit(error) | CallError::EarlierCommit(error) => commit_problem(kind, &error),
+            CallError::Commit(error) | CallError::EarlierCommit(error) => {
+                commit_problem(kind, &error)
+            }
             CallError::Read(error) => {
                 Self::new(kind, "the object's stored rows could not be read").caused_by(error)
             }
@@ -236,10 +246,11 @@ fn commit_problem(kind: &'static Code, error: &CommitError) -> Problem {
         CommitError::DiskFull { .. } => Problem::new(kind, "the server's disk is full")
             .retry_after(Duration::from_secs(5))
             .caused_by(error),
-        CommitError::Refused { .. } => {
-            Problem::new(kind, "the store takes no writes until the server is restarted")
-                .caused_by(error)
-        }
+        CommitError::Refused { .. } => Problem::new(
+            kind,
+            "the store takes no writes until the server is restarted",
+        )
+        .caused_by(error),
         CommitError::Unknown => {
             let said = "writing to disk failed, so it is unknown whether the turn is stored";
             Problem::new(kind, said).caused_by(error)
@@ -254,12 +265,11 @@ impl From<ActorError> for Problem {
             "call-failed" => &code::CALL_FAILED,
             _ => &code::ACTOR_ERROR,
         };
-        Self {
-            code: refusal.code,
-            status: refusal.status,
-            data: refusal.data,
-            ..Self::new(kind, refusal.message).effect(refusal.effect)
-        }
+        let mut problem = Self::new(kind, refusal.message).effect(refusal.effect);
+        problem.0.code = refusal.code;
+        problem.0.status = refusal.status;
+        problem.0.data = refusal.data;
+        problem
     }
 }
 
@@ -267,7 +277,9 @@ impl From<ConnectError> for Problem {
     fn from(error: ConnectError) -> Self {
         match error {
             ConnectError::Refused(Refusal { status, reason }) => {
-                Self { status, ..Self::new(&code::SESSION_REFUSED, reason) }
+                let mut problem = Self::new(&code::SESSION_REFUSED, reason);
+                problem.0.status = status;
+                problem
             }
             ConnectError::TooManySessions { .. } => {
                 Self::new(&code::TOO_MANY_SESSIONS, error.to_string())

@@ -35,12 +35,21 @@ pub(crate) fn deadline(
     default: Duration,
     max: Duration,
 ) -> Result<Duration, InvalidDeadline> {
-    let Some(value) = headers.get(DEADLINE) else { return Ok(default) };
-    let asked = value.to_str().ok().and_then(|text| text.parse().ok()).map(Duration::from_millis);
+    let Some(value) = headers.get(DEADLINE) else {
+        return Ok(default);
+    };
+    let asked = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .map(Duration::from_millis);
     match asked {
         Some(wait) if !wait.is_zero() && wait <= max => Ok(wait),
         _ => Err(InvalidDeadline {
-            found: String::from_utf8_lossy(value.as_bytes()).chars().take(80).collect(),
+            found: String::from_utf8_lossy(value.as_bytes())
+                .chars()
+                .take(80)
+                .collect(),
             max_ms: max.as_millis(),
         }),
     }
@@ -61,7 +70,11 @@ mod tests {
 
     #[test]
     fn a_deadline_is_whole_milliseconds_within_the_limit() {
-        let none = deadline(&HeaderMap::new(), Duration::from_secs(30), Duration::from_secs(60));
+        let none = deadline(
+            &HeaderMap::new(),
+            Duration::from_secs(30),
+            Duration::from_secs(60),
+        );
         assert_eq!(none.unwrap(), Duration::from_secs(30));
         assert_eq!(read("250").unwrap(), Duration::from_millis(250));
         for refused in ["0", "-1", "1.5", "60001", "soon", ""] {

@@ -29,7 +29,10 @@ impl Server {
     /// Begins a server: register actors, then [`run`](Builder::run) it.
     #[must_use]
     pub fn builder() -> Builder {
-        Builder { config: None, kinds: Vec::new() }
+        Builder {
+            config: None,
+            kinds: Vec::new(),
+        }
     }
 }
 
@@ -75,7 +78,7 @@ impl Builder {
             }
             Task::Serve(config) => {
                 let runtime = tokio_runtime(config.thread_count()).map_err(Error::Process)?;
-                runtime.block_on(self.config(config).serve_until_signal())
+                runtime.block_on(self.config(*config).serve_until_signal())
             }
         });
         match outcome {
@@ -106,7 +109,7 @@ impl Builder {
                 cli::print(&text);
                 Ok(())
             }
-            Task::Serve(config) => self.config(config).serve_until_signal().await,
+            Task::Serve(config) => self.config(*config).serve_until_signal().await,
         }
     }
 
@@ -160,15 +163,21 @@ impl Builder {
             stop: stopped.clone(),
             app: app.clone(),
         };
-        app.tasks.spawn(TaskKind::Background, "listener", public.run());
+        app.tasks
+            .spawn(TaskKind::Background, "listener", public.run());
         Tasks::default().spawn(TaskKind::Background, "admin listener", admin.run());
-        Ok(Running { app, addr, admin_addr, stopped })
+        Ok(Running {
+            app,
+            addr,
+            admin_addr,
+            stopped,
+        })
     }
 
     /// The settings given, or what the command line asks for.
     fn settle_task(&mut self) -> Result<Task> {
         match self.config.take() {
-            Some(config) => Ok(Task::Serve(config)),
+            Some(config) => Ok(Task::Serve(Box::new(config))),
             None => Ok(Cli::parse().task()?),
         }
     }
@@ -182,11 +191,15 @@ impl Builder {
         let running = self.start().await?;
         cli::print(&format!("{}\n", running.greeting()));
         signals.next().await;
+        let second = async {
+            signals.settle().await;
+            signals.next().await
+        };
         tokio::select! {
             () = running.stop() => Ok(()),
-            code = signals.next() => {
+            code = second => {
                 tracing::warn!("second signal: exiting without waiting for the drain");
-                #[expect(clippy::exit, reason = "asked for twice; the log makes it safe")]
+                // Safe at any moment: that is what the commit log is for.
                 std::process::exit(code)
             }
         }
@@ -233,7 +246,10 @@ impl Running {
         };
         let deadline = app.config.drain_deadline.duration();
         if tokio::time::timeout(deadline, drain).await.is_err() {
-            tracing::warn!(?deadline, "the drain took too long: cutting off what still runs");
+            tracing::warn!(
+                ?deadline,
+                "the drain took too long: cutting off what still runs"
+            );
         }
         app.store.shutdown().await;
         stopped.cancel();
@@ -248,13 +264,18 @@ impl Running {
             Engine::Sled | Engine::Redb => format!("data in {}", config.data.display()),
         };
         let version = env!("CARGO_PKG_VERSION");
-        format!("abide {version} on http://{}, admin on http://{}, {data}", self.addr, self.admin_addr)
+        format!(
+            "abide {version} on http://{}, admin on http://{}, {data}",
+            self.addr, self.admin_addr
+        )
     }
 }
 
 impl fmt::Debug for Running {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Running").field("addr", &self.addr).finish_non_exhaustive()
+        f.debug_struct("Running")
+            .field("addr", &self.addr)
+            .finish_non_exhaustive()
     }
 }
 
@@ -267,17 +288,28 @@ struct OpenStore {
 async fn open_store(config: &Config) -> Result<OpenStore> {
     let engine = match config.engine {
         Engine::Memory => {
-            return Ok(OpenStore { store: Arc::new(MemoryStore::new()), log: None });
+            return Ok(OpenStore {
+                store: Arc::new(MemoryStore::new()),
+                log: None,
+            });
         }
         Engine::Sled => EngineKind::Sled,
         Engine::Redb => EngineKind::Redb,
     };
-    let options = Options { engine, ..Options::default() };
+    let options = Options {
+        engine,
+        ..Options::default()
+    };
     let path = config.data.clone();
     let opening = tokio::task::spawn_blocking(move || LogStore::open(&path, options));
-    let log = opening.await.map_err(|panicked| Error::Process(panicked.into()))??;
+    let log = opening
+        .await
+        .map_err(|panicked| Error::Process(panicked.into()))??;
     tracing::info!(report = ?log.open_report(), "store opened");
-    Ok(OpenStore { store: log.clone(), log: Some(log) })
+    Ok(OpenStore {
+        store: log.clone(),
+        log: Some(log),
+    })
 }
 
 fn limits(config: &Config) -> Limits {
@@ -294,7 +326,13 @@ fn limits(config: &Config) -> Limits {
 }
 
 async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|source| Error::Listen { key, address, source })
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| Error::Listen {
+            key,
+            address,
+            source,
+        })
 }
 
 fn tokio_runtime(threads: usize) -> std::io::Result<tokio::runtime::Runtime> {

@@ -1,8 +1,13 @@
 //! Being asked to stop.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// A signal this soon after the first is the same request told twice: a supervisor that signals
+/// the process and its whole group (`timeout`, `npm run`, a terminal) sends two.
+const ECHO: Duration = Duration::from_millis(300);
 
 /// SIGTERM and SIGINT, caught from the moment it is made.
 #[derive(Debug)]
@@ -18,6 +23,19 @@ impl StopSignals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })
+    }
+
+    /// Forgets those that come in the moments after the first.
+    ///
+    /// # Cancel safety
+    /// Yes.
+    pub(crate) async fn settle(&mut self) {
+        let echoes = async {
+            loop {
+                self.next().await;
+            }
+        };
+        drop(tokio::time::timeout(ECHO, echoes).await);
     }
 
     /// The next one: the exit code that a process ended by it has, by the shells' convention.

@@ -1,6 +1,7 @@
 //! The log, and one table of everything that is counted.
 
 use std::fmt::Write as _;
+use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -15,7 +16,10 @@ use crate::http::App;
 /// Starts logging to standard error, unless the program has a subscriber of its own.
 pub(crate) fn start(config: &Config) {
     let filter = EnvFilter::builder().parse_lossy(&config.log_filter);
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     // An error says that there is a subscriber already, which then is the one the program wants.
     drop(match config.log_format {
         LogFormat::Text => log.try_init(),
@@ -199,27 +203,59 @@ fn load(counter: &AtomicU64) -> u64 {
 
 /// The metrics in Prometheus' text format.
 pub(crate) fn render(app: &App) -> String {
-    let snapshot =
-        Snapshot { http: &app.metrics, runtime: app.runtime.stats(), uptime: app.uptime() };
+    let snapshot = Snapshot {
+        http: &app.metrics,
+        runtime: app.runtime.stats(),
+        uptime: app.uptime(),
+    };
     let mut text = String::new();
-    for Metric { name, kind, help, read } in METRICS {
+    for Metric {
+        name,
+        kind,
+        help,
+        read,
+    } in METRICS
+    {
         head(&mut text, name, kind, help);
         sample(&mut text, name, "", read(&snapshot));
     }
     if let Some(store) = app.log_store.as_ref().map(|store| store.metrics()) {
-        for StoreMetric { name, kind, help, read } in STORE_METRICS {
+        for StoreMetric {
+            name,
+            kind,
+            help,
+            read,
+        } in STORE_METRICS
+        {
             head(&mut text, name, kind, help);
             sample(&mut text, name, "", read(&store));
         }
     }
-    head(&mut text, "abide_http_requests_total", "counter", "Requests answered, by class of status.");
+    head(
+        &mut text,
+        "abide_http_requests_total",
+        "counter",
+        "Requests answered, by class of status.",
+    );
     for (class, count) in (1..).zip(&app.metrics.requests) {
         let label = format!("{{class=\"{class}xx\"}}");
         sample(&mut text, "abide_http_requests_total", &label, load(count));
     }
     let namespaces = app.runtime.namespaces();
-    by_namespace(&mut text, &namespaces, "abide_namespace_activations", "Activations in memory", |n| n.activations);
-    by_namespace(&mut text, &namespaces, "abide_namespace_sessions", "Sessions open", |n| n.sessions);
+    by_namespace(
+        &mut text,
+        &namespaces,
+        "abide_namespace_activations",
+        "Activations in memory",
+        |n| n.activations,
+    );
+    by_namespace(
+        &mut text,
+        &namespaces,
+        "abide_namespace_sessions",
+        "Sessions open",
+        |n| n.sessions,
+    );
     text
 }
 

@@ -22,5 +22,8 @@ use crate::reminders::Reminders;
 
 #[tokio::main]
 async fn main() -> abide::Result<()> {
-    Server::builder().actor::<Reminders>("reminders").run().await
+    Server::builder()
+        .actor::<Reminders>("reminders")
+        .run()
+        .await
 }

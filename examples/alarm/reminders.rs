@@ -73,7 +73,14 @@ impl Reminders {
         }
         let at = ctx.now() + Duration::from_millis(in_ms);
         ctx.set_alarm(&name, at)?;
-        self.pending.insert(name, Pending { text, at, until_heard: until_heard.unwrap_or(false) });
+        self.pending.insert(
+            name,
+            Pending {
+                text,
+                at,
+                until_heard: until_heard.unwrap_or(false),
+            },
+        );
         Ok(())
     }
 
@@ -108,9 +115,14 @@ impl Reminders {
     /// again after 2 s, 4 s, 8 s and so on. Here a failure is chosen: nobody was listening.
     fn alarm(&mut self, ctx: &mut Context<Self>, alarm: Alarm) -> Result<(), ActorError> {
         // None: it was cancelled while it was on its way.
-        let Some(reminder) = self.pending.remove(&*alarm.name) else { return Ok(()) };
+        let Some(reminder) = self.pending.remove(&*alarm.name) else {
+            return Ok(());
+        };
         if reminder.until_heard && ctx.session_count() == 0 {
-            return Err(ActorError::new("nobody-listens", "no session is open to hear it"));
+            return Err(ActorError::new(
+                "nobody-listens",
+                "no session is open to hear it",
+            ));
         }
         let fired = Fired {
             name: alarm.name.to_string(),

@@ -1,88 +1,101 @@
-#[path = "../support/client.rs"]
-mod client;
-#[path = "../support/node.rs"]
-mod node;
-
 use std::time::Duration;
 
-use abide_actors::Outgoing;
-use serde_json::json;
+use abide_actors::CallError;
+use abide_actors::testing::World;
 
-use self::client::Client;
-use self::node::{Node, code};
-use crate::reminders::{Fired, Reminder, Reminders};
+use crate::reminders::{Fired, Reminders};
 
-async fn remind(node: &Node, name: &str, in_ms: u64, until_heard: bool) {
-    let arguments = json!({
-        "name": name, "in_ms": in_ms, "text": "the tea is ready", "until_heard": until_heard,
-    });
-    node.call::<()>("ada", "remind", arguments).await.unwrap();
+fn in_world(test: impl AsyncFnOnce(&mut World)) {
+    World::builder().actor::<Reminders>("reminders").run(test);
 }
 
-async fn pending(node: &Node) -> Vec<String> {
-    let pending: Vec<Reminder> = node.call("ada", "pending", json!({})).await.unwrap();
+async fn remind(world: &World, name: &str, in_ms: u64, until_heard: Option<bool>) {
+    let ada = world.actor::<Reminders>("ada");
+    let text = "the tea is ready".to_owned();
+    ada.remind(name.to_owned(), in_ms, text, until_heard)
+        .await
+        .unwrap();
+}
+
+async fn pending(world: &World) -> Vec<String> {
+    let pending = world.actor::<Reminders>("ada").pending().await.unwrap();
     pending.into_iter().map(|reminder| reminder.name).collect()
 }
 
-async fn fired(node: &Node) -> Vec<(String, u32)> {
-    let history: Vec<Fired> = node.call("ada", "history", json!({})).await.unwrap();
-    history.into_iter().map(|fired| (fired.name, fired.retries)).collect()
+/// What has fired, and after how many failures.
+async fn fired(world: &World) -> Vec<(String, u32)> {
+    let history = world.actor::<Reminders>("ada").history().await.unwrap();
+    history
+        .into_iter()
+        .map(|fired| (fired.name, fired.retries))
+        .collect()
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_reminder_fires_at_its_time_even_after_a_crash() {
-    let node = Node::start::<Reminders>("reminders");
-    remind(&node, "tea", 5_000, false).await;
-    remind(&node, "bread", 60_000, false).await;
-    let node = node.crash();
-    tokio::time::sleep(Duration::from_millis(4_900)).await;
-    assert_eq!(pending(&node).await, ["bread", "tea"]);
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(pending(&node).await, ["bread"]);
-    assert_eq!(fired(&node).await, [("tea".to_owned(), 0)]);
+#[test]
+fn a_reminder_fires_at_its_time_even_after_a_crash() {
+    in_world(async |world| {
+        remind(world, "tea", 5_000, None).await;
+        remind(world, "bread", 60_000, None).await;
+        world.crash().await;
+        world.advance(Duration::from_millis(4_900)).await;
+        assert_eq!(pending(world).await, ["bread", "tea"]);
+        world.advance(Duration::from_millis(200)).await;
+        assert_eq!(pending(world).await, ["bread"]);
+        assert_eq!(fired(world).await, [("tea".to_owned(), 0)]);
+    });
 }
 
-#[tokio::test(start_paused = true)]
-async fn sessions_hear_a_reminder_as_json() {
-    let node = Node::start::<Reminders>("reminders");
-    let mut client = Client::connect(&node.runtime, "reminders", "ada", "").await.unwrap();
-    remind(&node, "tea", 1_000, false).await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let Some(Outgoing::Frame(frame)) = client.next().await else { panic!("no frame") };
-    let heard: Fired = serde_json::from_str(frame.as_text().unwrap()).unwrap();
-    assert_eq!((heard.name.as_str(), heard.text.as_str()), ("tea", "the tea is ready"));
+#[test]
+fn sessions_hear_a_reminder_as_json() {
+    in_world(async |world| {
+        let mut listener = world.connect("reminders", "ada", "").await.unwrap();
+        listener
+            .send("frames are not for this actor, and do it no harm")
+            .await;
+        remind(world, "tea", 1_000, None).await;
+        let heard = listener.next_json().await.expect("a frame within a minute");
+        let heard: Fired = serde_json::from_value(heard).unwrap();
+        assert_eq!(
+            (heard.name.as_str(), heard.text.as_str()),
+            ("tea", "the tea is ready")
+        );
+    });
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_reminder_that_must_be_heard_is_retried_until_somebody_listens() {
-    let node = Node::start::<Reminders>("reminders");
-    remind(&node, "tea", 1_000, true).await;
-    // Fails after 1 s, and again 2 s and 4 s later, each with up to a quarter more.
-    tokio::time::sleep(Duration::from_secs(9)).await;
-    assert_eq!(fired(&node).await, []);
-    assert_eq!(pending(&node).await, ["tea"]);
-    let mut client = Client::connect(&node.runtime, "reminders", "ada", "").await.unwrap();
-    tokio::time::sleep(Duration::from_secs(10)).await;
-    assert!(client.next().await.is_some());
-    assert_eq!(fired(&node).await, [("tea".to_owned(), 3)]);
+#[test]
+fn a_reminder_that_must_be_heard_is_retried_until_somebody_listens() {
+    in_world(async |world| {
+        remind(world, "tea", 1_000, Some(true)).await;
+        // Fails after 1 s, and again 2 s and 4 s later, each with up to a quarter more.
+        world.advance(Duration::from_secs(9)).await;
+        assert_eq!(fired(world).await, []);
+        assert_eq!(pending(world).await, ["tea"]);
+        let mut listener = world.connect("reminders", "ada", "").await.unwrap();
+        assert!(listener.next().await.is_some());
+        assert_eq!(fired(world).await, [("tea".to_owned(), 3)]);
+    });
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_cancelled_reminder_does_not_fire() {
-    let node = Node::start::<Reminders>("reminders");
-    remind(&node, "tea", 1_000, false).await;
-    assert!(node.call::<bool>("ada", "cancel", json!(["tea"])).await.unwrap());
-    assert!(!node.call::<bool>("ada", "cancel", json!(["tea"])).await.unwrap());
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(fired(&node).await, []);
-    let nameless = json!({"name": "", "in_ms": 1, "text": ""});
-    assert_eq!(code(node.call::<()>("ada", "remind", nameless).await), "invalid-name");
+#[test]
+fn a_cancelled_reminder_does_not_fire() {
+    in_world(async |world| {
+        remind(world, "tea", 1_000, None).await;
+        let ada = world.actor::<Reminders>("ada");
+        assert!(ada.cancel("tea".to_owned()).await.unwrap());
+        assert!(!ada.cancel("tea".to_owned()).await.unwrap());
+        world.advance(Duration::from_secs(2)).await;
+        assert_eq!(fired(world).await, []);
+    });
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_session_that_says_something_is_not_harmed() {
-    let node = Node::start::<Reminders>("reminders");
-    let mut client = Client::connect(&node.runtime, "reminders", "ada", "").await.unwrap();
-    client.send("hello?").await;
-    assert_eq!(client.next().await, None);
+#[test]
+fn a_reminder_needs_a_name() {
+    in_world(async |world| {
+        let ada = world.actor::<Reminders>("ada");
+        let nameless = ada.remind(String::new(), 1, String::new(), None).await;
+        let Err(CallError::Actor(refusal)) = nameless else {
+            panic!("not refused")
+        };
+        assert_eq!(refusal.code, "invalid-name");
+    });
 }

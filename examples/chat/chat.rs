@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use abide::prelude::*;
 
-use self::line::Line;
+use self::line::{Line, checked_name, checked_text};
 use self::protocol::Event;
 
 /// Lines a room remembers; older ones are forgotten.
@@ -19,10 +19,6 @@ const HISTORY_LINES_MAX: u64 = 1_000;
 const WELCOME_LINES: usize = 50;
 /// Most lines one `history` call answers with.
 const HISTORY_LIMIT_MAX: u32 = 200;
-/// Longest line.
-const TEXT_SIZE_MAX_CHARS: usize = 4_000;
-/// Longest name.
-const NAME_SIZE_MAX_CHARS: usize = 40;
 /// Most names one frame lists. A room may be larger, but telling everybody everybody's name at
 /// each arrival would cost the square of it.
 const MEMBERS_LISTED_MAX: usize = 200;
@@ -67,10 +63,14 @@ impl Chat {
     ) -> Result<Vec<Line>, CallError> {
         let limit = limit.map_or(WELCOME_LINES, |limit| limit.min(HISTORY_LIMIT_MAX) as usize);
         let end = before.unwrap_or(u64::MAX);
-        let range = Keys::range(&*line::key(0)..&*line::key(end)).reverse().limit(limit);
+        let range = Keys::range(&*line::key(0)..&*line::key(end))
+            .reverse()
+            .limit(limit);
         let newest_first = ctx.storage().list::<line::Stored>(range).await?;
         let oldest_first = newest_first.into_iter().rev();
-        Ok(oldest_first.filter_map(|(key, line)| line.numbered(&key)).collect())
+        Ok(oldest_first
+            .filter_map(|(key, line)| line.numbered(&key))
+            .collect())
     }
 
     /// The names that are here, in alphabetical order; the first 200 of a larger room.
@@ -96,10 +96,17 @@ impl Chat {
         let is_new = names.insert(name.clone());
         let members = listed(names);
         let history = self.history(ctx, None, None).await?;
-        let welcome = Event::Welcome { you: &name, members: &members, history: &history };
+        let welcome = Event::Welcome {
+            you: &name,
+            members: &members,
+            history: &history,
+        };
         session.send_json(&welcome)?;
         if is_new {
-            let joined = Event::Joined { name: &name, members: &members };
+            let joined = Event::Joined {
+                name: &name,
+                members: &members,
+            };
             ctx.broadcast_except(Frame::json(&joined)?, &[session]);
         }
         Ok(())
@@ -111,7 +118,9 @@ impl Chat {
         session: &Session,
         frame: Frame,
     ) -> Result<(), CallError> {
-        let Some(name) = session.attachment() else { return Ok(()) };
+        let Some(name) = session.attachment() else {
+            return Ok(());
+        };
         let said = match frame.as_text() {
             Some(frame) => protocol::said(frame),
             None => Err(ActorError::new("not-text", "this room takes text frames")),
@@ -119,9 +128,10 @@ impl Chat {
         match said.as_deref().map_err(Clone::clone).and_then(checked_text) {
             Ok(text) => self.say(ctx, name, text).map(drop),
             // Told to the one who wrote it. To fail the turn would end the session.
-            Err(ActorError { code, message, .. }) => {
-                session.send_json(&Event::Error { code: &code, detail: &message })
-            }
+            Err(ActorError { code, message, .. }) => session.send_json(&Event::Error {
+                code: &code,
+                detail: &message,
+            }),
         }
     }
 
@@ -131,10 +141,15 @@ impl Chat {
         session: &Session,
         _close: &Close,
     ) -> Result<(), CallError> {
-        let Some(name) = session.attachment::<String>() else { return Ok(()) };
+        let Some(name) = session.attachment::<String>() else {
+            return Ok(());
+        };
         let names = names_of(ctx.sessions().into_iter().filter(|other| other != session));
         if !names.contains(&name) {
-            let left = Event::Left { name: &name, members: &listed(names) };
+            let left = Event::Left {
+                name: &name,
+                members: &listed(names),
+            };
             ctx.broadcast(Frame::json(&left)?);
         }
         Ok(())
@@ -148,7 +163,12 @@ impl Chat {
         text: &str,
     ) -> Result<Line, CallError> {
         self.newest += 1;
-        let line = Line { seq: self.newest, from, text: text.to_owned(), at: ctx.now().0 };
+        let line = Line {
+            seq: self.newest,
+            from,
+            text: text.to_owned(),
+            at: ctx.now().0,
+        };
         let mut storage = ctx.storage_mut();
         storage.put(&line::key(line.seq), &line::Stored::from(&line))?;
         if let Some(forgotten @ 1..) = self.newest.checked_sub(HISTORY_LINES_MAX) {
@@ -159,31 +179,12 @@ impl Chat {
     }
 }
 
-fn checked_name(name: &str) -> Result<String, ActorError> {
-    let name = name.trim();
-    let chars = name.chars().count();
-    if chars == 0 || chars > NAME_SIZE_MAX_CHARS || name.chars().any(char::is_control) {
-        let message = format!("a name has 1 to {NAME_SIZE_MAX_CHARS} printable characters");
-        return Err(ActorError::new("invalid-name", message).status(400));
-    }
-    Ok(name.to_owned())
-}
-
-fn checked_text(text: &str) -> Result<&str, ActorError> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(ActorError::new("empty-text", "there is nothing to say"));
-    }
-    if text.chars().count() > TEXT_SIZE_MAX_CHARS {
-        let message = format!("a line has {TEXT_SIZE_MAX_CHARS} characters at most");
-        return Err(ActorError::new("text-too-long", message));
-    }
-    Ok(text)
-}
-
 /// Whoever has more than one session is one member.
 fn names_of(sessions: impl IntoIterator<Item = Session>) -> BTreeSet<String> {
-    sessions.into_iter().filter_map(|session| session.attachment()).collect()
+    sessions
+        .into_iter()
+        .filter_map(|session| session.attachment())
+        .collect()
 }
 
 fn listed(names: BTreeSet<String>) -> Vec<String> {

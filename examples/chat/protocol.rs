@@ -9,13 +9,23 @@ use super::line::Line;
 #[serde(tag = "type", rename_all = "lowercase")]
 pub(crate) enum Event<'a> {
     /// The first frame of a session: who you are, who is here, what was said lately.
-    Welcome { you: &'a str, members: &'a [String], history: &'a [Line] },
+    Welcome {
+        you: &'a str,
+        members: &'a [String],
+        history: &'a [Line],
+    },
     /// Somebody, perhaps you, said something. It is durable by the time you read it.
     Line(&'a Line),
     /// A name that was not here before came.
-    Joined { name: &'a str, members: &'a [String] },
+    Joined {
+        name: &'a str,
+        members: &'a [String],
+    },
     /// The last session of a name left.
-    Left { name: &'a str, members: &'a [String] },
+    Left {
+        name: &'a str,
+        members: &'a [String],
+    },
     /// A frame of yours was not understood or not allowed; nothing was said.
     Error { code: &'a str, detail: &'a str },
 }

@@ -1,39 +1,49 @@
-#[path = "../support/node.rs"]
-mod node;
+use abide_actors::CallError;
+use abide_actors::testing::World;
 
-use serde_json::json;
-
-use self::node::{Node, code};
 use crate::counter::Counter;
 
-async fn count(node: &Node, method: &str, arguments: serde_json::Value) -> u64 {
-    node.call("visits", method, arguments).await.unwrap()
+fn in_world(test: impl AsyncFnOnce(&mut World)) {
+    World::builder().actor::<Counter>("counter").run(test);
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_was_counted_survives_a_crash() {
-    let node = Node::start::<Counter>("counter");
-    assert_eq!(count(&node, "get", json!({})).await, 0);
-    assert_eq!(count(&node, "increment", json!({"by": 2})).await, 2);
-    assert_eq!(count(&node, "increment", json!([3])).await, 5);
-    let node = node.crash();
-    assert_eq!(count(&node, "get", json!({})).await, 5);
-    assert_eq!(count(&node, "reset", json!({})).await, 5);
-    assert_eq!(count(&node, "get", json!({})).await, 0);
+#[test]
+fn what_was_counted_survives_a_crash() {
+    in_world(async |world| {
+        assert_eq!(
+            world.actor::<Counter>("visits").increment(2).await.unwrap(),
+            2
+        );
+        assert_eq!(
+            world.actor::<Counter>("visits").increment(3).await.unwrap(),
+            5
+        );
+        world.crash().await;
+        let visits = world.actor::<Counter>("visits");
+        assert_eq!(visits.get().await.unwrap(), 5);
+        assert_eq!(visits.reset().await.unwrap(), 5);
+        assert_eq!(visits.get().await.unwrap(), 0);
+    });
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_counter_that_would_overflow_stays_as_it_was() {
-    let node = Node::start::<Counter>("counter");
-    assert_eq!(count(&node, "increment", json!({"by": u64::MAX})).await, u64::MAX);
-    let refused = node.call::<u64>("visits", "increment", json!({"by": 1})).await;
-    assert_eq!(code(refused), "counter-overflow");
-    assert_eq!(count(&node, "get", json!({})).await, u64::MAX);
+#[test]
+fn a_counter_that_would_overflow_stays_as_it_was() {
+    in_world(async |world| {
+        let visits = world.actor::<Counter>("visits");
+        assert_eq!(visits.increment(u64::MAX).await.unwrap(), u64::MAX);
+        let Err(CallError::Actor(refusal)) = visits.increment(1).await else {
+            panic!("no error")
+        };
+        assert_eq!((&*refusal.code, refusal.status), ("counter-overflow", 409));
+        assert_eq!(visits.get().await.unwrap(), u64::MAX);
+    });
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_counter_stops_at_zero() {
-    let node = Node::start::<Counter>("counter");
-    count(&node, "increment", json!({"by": 2})).await;
-    assert_eq!(count(&node, "decrement", json!({"by": 3})).await, 0);
+#[test]
+fn a_counter_stops_at_zero() {
+    in_world(async |world| {
+        let visits = world.actor::<Counter>("visits");
+        visits.increment(2).await.unwrap();
+        assert_eq!(visits.decrement(3).await.unwrap(), 0);
+    });
 }

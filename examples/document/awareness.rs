@@ -53,9 +53,19 @@ impl Awareness {
     /// What the attachments of the open sessions still tell after hibernation.
     pub(crate) fn restored(owned: impl IntoIterator<Item = (SessionId, Owned)>) -> Self {
         let unheard = |(session, Owned { client, clock })| {
-            (client, Client { clock, state: State::Unheard, session })
+            (
+                client,
+                Client {
+                    clock,
+                    state: State::Unheard,
+                    session,
+                },
+            )
         };
-        Self { clients: owned.into_iter().map(unheard).collect(), states_size_bytes: 0 }
+        Self {
+            clients: owned.into_iter().map(unheard).collect(),
+            states_size_bytes: 0,
+        }
     }
 
     /// Takes in what a session tells; answers the part that is news, to be passed on.
@@ -64,7 +74,9 @@ impl Awareness {
         session: SessionId,
         all: Vec<Presence<'a>>,
     ) -> Vec<Presence<'a>> {
-        all.into_iter().filter(|presence| self.hear_one(session, presence)).collect()
+        all.into_iter()
+            .filter(|presence| self.hear_one(session, presence))
+            .collect()
     }
 
     fn hear_one(&mut self, session: SessionId, presence: &Presence<'_>) -> bool {
@@ -110,7 +122,11 @@ impl Awareness {
                     self.states_size_bytes -= state.len();
                 }
                 known.state = State::Left;
-                gone.push(Presence { client, clock: known.clock, state: None });
+                gone.push(Presence {
+                    client,
+                    clock: known.clock,
+                    state: None,
+                });
             }
         }
         gone
@@ -118,19 +134,36 @@ impl Awareness {
 
     /// Everybody who is here.
     pub(crate) fn here(&self) -> Vec<Presence<'_>> {
-        let here = self.clients.iter().filter_map(|(&client, known)| match &known.state {
-            State::Here(state) => Some(Presence { client, clock: known.clock, state: Some(state) }),
-            State::Unheard | State::Left => None,
-        });
+        let here = self
+            .clients
+            .iter()
+            .filter_map(|(&client, known)| match &known.state {
+                State::Here(state) => Some(Presence {
+                    client,
+                    clock: known.clock,
+                    state: Some(state),
+                }),
+                State::Unheard | State::Left => None,
+            });
         here.collect()
     }
 
     fn set(&mut self, presence: &Presence<'_>, session: SessionId) {
-        let state = presence.state.map_or(State::Left, |state| State::Here(state.into()));
+        let state = presence
+            .state
+            .map_or(State::Left, |state| State::Here(state.into()));
         self.states_size_bytes += presence.state.map_or(0, str::len);
-        let client = Client { clock: presence.clock, state, session };
+        let client = Client {
+            clock: presence.clock,
+            state,
+            session,
+        };
         let before = self.clients.insert(presence.client, client);
-        if let Some(Client { state: State::Here(state), .. }) = before {
+        if let Some(Client {
+            state: State::Here(state),
+            ..
+        }) = before
+        {
             self.states_size_bytes -= state.len();
         }
     }

@@ -10,11 +10,11 @@ mod log;
 #[path = "protocol.rs"]
 mod protocol;
 #[path = "replica.rs"]
-mod replica;
+pub(crate) mod replica;
 #[path = "sync.rs"]
 mod sync;
 #[path = "wire.rs"]
-mod wire;
+pub(crate) mod wire;
 
 use abide::prelude::*;
 
@@ -62,7 +62,11 @@ impl Document {
     #[call]
     fn size(&self, ctx: &Context<Self>) -> Size {
         let clients = ctx.session_count();
-        Size { updates: self.log.updates(), bytes: self.log.size_bytes(), clients }
+        Size {
+            updates: self.log.updates(),
+            bytes: self.log.size_bytes(),
+            clients,
+        }
     }
 
     /// Writes at the end of a field (without one, of `codemirror`), for everybody to see: how a
@@ -78,14 +82,18 @@ impl Document {
             let message = format!("a document has {SIZE_MAX_BYTES} bytes at most");
             return Err(ActorError::new("document-too-large", message).status(413));
         }
-        let update = self.replica.append(field.as_deref().unwrap_or(FIELD_DEFAULT), &text);
+        let update = self
+            .replica
+            .append(field.as_deref().unwrap_or(FIELD_DEFAULT), &text);
         Ok(self.record(ctx, &update, &[])?)
     }
 
     async fn activated(&mut self, ctx: &mut Context<Self>) -> Result<(), ActorError> {
         self.replica = self.log.load(ctx).await?;
         let sessions = ctx.sessions();
-        let owned = sessions.iter().filter_map(|session| Some((session.id(), session.attachment()?)));
+        let owned = sessions
+            .iter()
+            .filter_map(|session| Some((session.id(), session.attachment()?)));
         self.awareness = Awareness::restored(owned);
         if !sessions.is_empty() {
             // Hibernation forgot who pointed where; the clients know.

@@ -94,7 +94,11 @@ fn content(reader: &mut Reader<'_>, kind: u8) -> Result<u64, Malformed> {
         7 => match reader.number()? {
             0 | 1 | 2 | 4 | 6 => {}
             3 => drop(reader.text()?),
-            _ => return Err(Malformed::Unsupported("a shared type that is not supported")),
+            _ => {
+                return Err(Malformed::Unsupported(
+                    "a shared type that is not supported",
+                ));
+            }
         },
         // Plain values.
         8 => {
@@ -110,14 +114,22 @@ fn content(reader: &mut Reader<'_>, kind: u8) -> Result<u64, Malformed> {
             value(reader, DEPTH_MAX)?;
         }
         // 2 is the JSON of Yjs before version 13, which nothing has written since 2019.
-        _ => return Err(Malformed::Unsupported("a kind of content that is not supported")),
+        _ => {
+            return Err(Malformed::Unsupported(
+                "a kind of content that is not supported",
+            ));
+        }
     }
     Ok(1)
 }
 
 /// One value in lib0's self-describing form.
 fn value(reader: &mut Reader<'_>, depth_left: u32) -> Result<(), Malformed> {
-    let deeper = || depth_left.checked_sub(1).ok_or(Malformed::Content("nested too deeply"));
+    let deeper = || {
+        depth_left
+            .checked_sub(1)
+            .ok_or(Malformed::Content("nested too deeply"))
+    };
     match reader.byte()? {
         // Undefined, null, false, true.
         120 | 121 | 126 | 127 => {}
@@ -162,9 +174,17 @@ fn clock(reader: &mut Reader<'_>) -> Result<u64, Malformed> {
 
 fn advanced(clock: u64, by: u64) -> Result<u64, Malformed> {
     let end = clock + by;
-    if end <= CLOCK_MAX { Ok(end) } else { Err(Malformed::Content("a clock is too large")) }
+    if end <= CLOCK_MAX {
+        Ok(end)
+    } else {
+        Err(Malformed::Content("a clock is too large"))
+    }
 }
 
 fn ended(reader: &Reader<'_>) -> Result<(), Malformed> {
-    if reader.is_empty() { Ok(()) } else { Err(Malformed::Content("bytes follow the update")) }
+    if reader.is_empty() {
+        Ok(())
+    } else {
+        Err(Malformed::Content("bytes follow the update"))
+    }
 }

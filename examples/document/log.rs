@@ -54,7 +54,8 @@ impl Log {
         update: &[u8],
     ) -> Result<(), CallError> {
         let row = row(UPDATES, self.next);
-        ctx.storage_mut().put_bytes(&row, Bytes::copy_from_slice(update))?;
+        ctx.storage_mut()
+            .put_bytes(&row, Bytes::copy_from_slice(update))?;
         self.next += 1;
         self.updates_size_bytes += update.len() as u64;
         Ok(())
@@ -104,9 +105,16 @@ impl Log {
         if pieces.len() as u64 != self.pieces || updates.len() as u64 != self.updates() {
             return Err(damaged("rows are missing"));
         }
-        let snapshot: Vec<u8> = pieces.iter().flat_map(|(_, piece)| piece).copied().collect();
+        let snapshot: Vec<u8> = pieces
+            .iter()
+            .flat_map(|(_, piece)| piece)
+            .copied()
+            .collect();
         let snapshot = (self.pieces > 0).then_some(snapshot.as_slice());
-        for update in snapshot.into_iter().chain(updates.iter().map(|(_, update)| &update[..])) {
+        for update in snapshot
+            .into_iter()
+            .chain(updates.iter().map(|(_, update)| &update[..]))
+        {
             let applied = decode(update).and_then(|update| replica.apply(update));
             applied.map_err(|problem| damaged(&problem.to_string()))?;
         }

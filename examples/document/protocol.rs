@@ -69,9 +69,17 @@ fn read_awareness(bytes: &[u8]) -> Result<Vec<Presence<'_>>, Malformed> {
         // Every client parses what it is told, so what is no JSON would break all of them.
         let parsed = serde_json::from_str::<serde::de::IgnoredAny>(json);
         parsed.map_err(|_| Malformed::Content("awareness is not JSON"))?;
-        all.push(Presence { client, clock, state: (json != "null").then_some(json) });
+        all.push(Presence {
+            client,
+            clock,
+            state: (json != "null").then_some(json),
+        });
     }
-    if reader.is_empty() { Ok(all) } else { Err(Malformed::Content("awareness is too long")) }
+    if reader.is_empty() {
+        Ok(all)
+    } else {
+        Err(Malformed::Content("awareness is too long"))
+    }
 }
 
 /// Our state, which makes the client send what we lack.

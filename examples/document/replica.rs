@@ -42,7 +42,9 @@ impl Replica {
 
     /// All of it as one update, what waits for a missing predecessor included.
     pub(crate) fn snapshot(&self) -> Vec<u8> {
-        self.0.transact().encode_state_as_update_v1(&StateVector::default())
+        self.0
+            .transact()
+            .encode_state_as_update_v1(&StateVector::default())
     }
 
     /// Takes in an update.

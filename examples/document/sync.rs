@@ -73,7 +73,10 @@ impl Document {
     ) -> Result<(), Problem> {
         let update = replica::decode(bytes)?;
         if !self.make_room(ctx, bytes.len())? {
-            return Err(Problem::Close(Close::new(TOO_LARGE, "the document is too large")));
+            return Err(Problem::Close(Close::new(
+                TOO_LARGE,
+                "the document is too large",
+            )));
         }
         match self.replica.apply(update) {
             Ok(News::None) => {}
@@ -96,7 +99,10 @@ impl Document {
     ) -> Result<(), CallError> {
         let mut owned = session.attachment::<Owned>();
         if let (None, [own]) = (owned, &all[..]) {
-            let own = Owned { client: own.client, clock: own.clock };
+            let own = Owned {
+                client: own.client,
+                clock: own.clock,
+            };
             self.awareness.belongs(session.id(), own.client);
             session.attach(&own)?;
             owned = Some(own);
@@ -105,7 +111,10 @@ impl Document {
         if let Some(Owned { client, clock }) = owned
             && let Some(newer) = self.awareness.clock(client).filter(|newer| *newer > clock)
         {
-            session.attach(&Owned { client, clock: newer })?;
+            session.attach(&Owned {
+                client,
+                clock: newer,
+            })?;
         }
         if !news.is_empty() {
             // To the one who told it, too: y-websocket takes 30 seconds without a frame for a

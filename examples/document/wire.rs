@@ -65,7 +65,11 @@ impl<'a> Reader<'a> {
             let byte = self.byte()?;
             number |= u64::from(byte & 0x7F) << shift;
             if byte & 0x80 == 0 {
-                return if number <= NUMBER_MAX { Ok(number) } else { Err(TOO_LARGE) };
+                return if number <= NUMBER_MAX {
+                    Ok(number)
+                } else {
+                    Err(TOO_LARGE)
+                };
             }
         }
         Err(TOO_LARGE)
@@ -75,7 +79,11 @@ impl<'a> Reader<'a> {
     /// cannot hold is a lie, and nobody gets to reserve memory for it.
     pub(crate) fn count(&mut self) -> Result<usize, Malformed> {
         let count = usize::try_from(self.number()?).map_err(|_| TOO_LARGE)?;
-        if count > self.0.len() { Err(TOO_SHORT) } else { Ok(count) }
+        if count > self.0.len() {
+            Err(TOO_SHORT)
+        } else {
+            Ok(count)
+        }
     }
 
     pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Malformed> {

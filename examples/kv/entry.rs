@@ -1,4 +1,4 @@
-//! What the map keeps under its keys, and under which rows of the object's storage.
+//! Entries of the map: how they are told, and in which rows of the object's storage they are.
 //!
 //! ```text
 //! k/{key}                      → Stored     the entry
@@ -27,6 +27,33 @@ pub(crate) struct Entry {
     pub(crate) expires_at: Option<u64>,
 }
 
+/// One page of a listing.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Page {
+    /// In the order of their keys.
+    pub(crate) entries: Vec<KeyedEntry>,
+    /// Where the next page begins: its `after`. `null`: this is the last.
+    pub(crate) next: Option<String>,
+}
+
+/// An entry in a listing.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct KeyedEntry {
+    /// Its key.
+    pub(crate) key: String,
+    /// What is kept under it.
+    pub(crate) entry: Entry,
+}
+
+/// What `put` answers.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Written {
+    /// The revision of the value just put.
+    pub(crate) revision: u64,
+    /// When it expires, Unix milliseconds; `null`: never.
+    pub(crate) expires_at: Option<u64>,
+}
+
 /// An entry as it is stored. The value is JSON text: the row format does not describe itself, so
 /// it could not read back a value of any shape.
 #[derive(Debug, Serialize, Deserialize)]
@@ -50,7 +77,11 @@ impl Stored {
     pub(crate) fn told(self) -> Result<Entry, serde_json::Error> {
         let value = serde_json::from_str(&self.json)?;
         let expires_at = self.expires_at.map(|due| due.0);
-        Ok(Entry { value, revision: self.revision, expires_at })
+        Ok(Entry {
+            value,
+            revision: self.revision,
+            expires_at,
+        })
     }
 }
 

@@ -2,12 +2,15 @@
 
 // With a path, because the server's own main.rs includes this file from another folder.
 #[path = "entry.rs"]
-mod entry;
+pub(crate) mod entry;
 
 use abide::prelude::*;
 use serde_json::{Value, json};
 
-use self::entry::{ENTRIES, EXPIRIES, Entry, Stored, entry_row, expiry_row, parse_expiry_row};
+use self::entry::{
+    ENTRIES, EXPIRIES, Entry, KeyedEntry, Page, Stored, Written, entry_row, expiry_row,
+    parse_expiry_row,
+};
 
 /// Longest key.
 const KEY_SIZE_MAX_BYTES: usize = 512;
@@ -27,33 +30,6 @@ const EXPIRY_ALARM: &str = "expiry";
 pub(crate) struct Kv {
     /// The revision given last.
     revision: u64,
-}
-
-/// One page of a listing.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct Page {
-    /// In the order of their keys.
-    pub(crate) entries: Vec<KeyedEntry>,
-    /// Where the next page begins: its `after`. `null`: this is the last.
-    pub(crate) next: Option<String>,
-}
-
-/// An entry in a listing.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct KeyedEntry {
-    /// Its key.
-    pub(crate) key: String,
-    /// What is kept under it.
-    pub(crate) entry: Entry,
-}
-
-/// What `put` answers.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct Written {
-    /// The revision of the value just put.
-    pub(crate) revision: u64,
-    /// When it expires, Unix milliseconds; `null`: never.
-    pub(crate) expires_at: Option<u64>,
 }
 
 #[actor]
@@ -90,15 +66,23 @@ impl Kv {
         self.remove(ctx, &key, if_revision).await?;
         self.revision += 1;
         let expires_at = ttl_ms.map(|ttl_ms| ctx.now() + Duration::from_millis(ttl_ms));
-        let stored = Stored { json, revision: self.revision, expires_at };
+        let stored = Stored {
+            json,
+            revision: self.revision,
+            expires_at,
+        };
         ctx.storage_mut().put(&entry_row(&key), &stored)?;
         if let Some(due) = expires_at {
-            ctx.storage_mut().put_bytes(&expiry_row(due, &key), Bytes::new())?;
+            ctx.storage_mut()
+                .put_bytes(&expiry_row(due, &key), Bytes::new())?;
             if ctx.alarm(EXPIRY_ALARM).is_none_or(|set_for| due < set_for) {
                 ctx.set_alarm(EXPIRY_ALARM, due)?;
             }
         }
-        Ok(Written { revision: self.revision, expires_at: expires_at.map(|due| due.0) })
+        Ok(Written {
+            revision: self.revision,
+            expires_at: expires_at.map(|due| due.0),
+        })
     }
 
     /// Deletes the key, under the same condition as `put`; whether there was an entry.
@@ -134,11 +118,16 @@ impl Kv {
         let rows = ctx.storage().list::<Stored>(range.limit(limit)).await?;
         let last = rows.last().filter(|_| rows.len() == limit);
         let next = last.map(|(row, _)| row[ENTRIES.len()..].to_owned());
-        let alive = rows.into_iter().filter(|(_, stored)| stored.is_alive(ctx.now()));
+        let alive = rows
+            .into_iter()
+            .filter(|(_, stored)| stored.is_alive(ctx.now()));
         let entries = alive
             .map(|(row, stored)| {
                 let key = row[ENTRIES.len()..].to_owned();
-                Ok(KeyedEntry { key, entry: stored.told()? })
+                Ok(KeyedEntry {
+                    key,
+                    entry: stored.told()?,
+                })
             })
             .collect::<Result<_, serde_json::Error>>()?;
         Ok(Page { entries, next })
@@ -151,7 +140,9 @@ impl Kv {
         let soonest = Keys::prefix(EXPIRIES).limit(EXPIRED_PER_TURN_MAX + 1);
         let rows = ctx.storage().list_bytes(soonest).await?;
         for (removed, (row, _)) in rows.iter().enumerate() {
-            let Some((due, key)) = parse_expiry_row(row) else { continue };
+            let Some((due, key)) = parse_expiry_row(row) else {
+                continue;
+            };
             if ctx.now() < due || removed == EXPIRED_PER_TURN_MAX {
                 return ctx.set_alarm(EXPIRY_ALARM, due);
             }
@@ -178,7 +169,9 @@ impl Kv {
             let conflict = ActorError::new("revision-conflict", message).status(409);
             return Err(conflict.data(json!({ "current": current })));
         }
-        let Some(stored) = stored else { return Ok(None) };
+        let Some(stored) = stored else {
+            return Ok(None);
+        };
         ctx.storage_mut().delete(&row)?;
         if let Some(due) = stored.expires_at {
             ctx.storage_mut().delete(&expiry_row(due, key))?;

@@ -22,5 +22,8 @@ use crate::rate_limiter::RateLimiter;
 
 #[tokio::main]
 async fn main() -> abide::Result<()> {
-    Server::builder().actor::<RateLimiter>("rate_limiter").run().await
+    Server::builder()
+        .actor::<RateLimiter>("rate_limiter")
+        .run()
+        .await
 }

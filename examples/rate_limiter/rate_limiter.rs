@@ -50,11 +50,7 @@ impl RateLimiter {
     /// nothing, and so costs no commit. More than the bucket can ever hold is the error
     /// `cost-too-high`.
     #[call]
-    fn take(
-        &mut self,
-        ctx: &mut Context<Self>,
-        cost: Option<u32>,
-    ) -> Result<Decision, ActorError> {
+    fn take(&mut self, ctx: &mut Context<Self>, cost: Option<u32>) -> Result<Decision, ActorError> {
         let cost = cost.unwrap_or(1);
         if cost > self.burst {
             let message = format!("{cost} tokens never fit a bucket of {}", self.burst);
@@ -74,7 +70,11 @@ impl RateLimiter {
         self.level = level - price;
         self.measured = Some(now);
         let remaining = self.level / MILLITOKENS_PER_TOKEN;
-        Ok(Decision { allowed: true, remaining, retry_after_ms: 0 })
+        Ok(Decision {
+            allowed: true,
+            remaining,
+            retry_after_ms: 0,
+        })
     }
 
     /// Chooses how many tokens the bucket holds and gains each second, both at least 1, and
@@ -91,7 +91,9 @@ impl RateLimiter {
             return Err(ActorError::new("invalid-rate", message));
         }
         let now = ctx.now();
-        self.level = self.level_at(now).min(Millitokens::from(burst) * MILLITOKENS_PER_TOKEN);
+        self.level = self
+            .level_at(now)
+            .min(Millitokens::from(burst) * MILLITOKENS_PER_TOKEN);
         self.measured = Some(now);
         self.burst = burst;
         self.per_second = per_second;

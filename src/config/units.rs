@@ -74,7 +74,12 @@ impl From<Duration> for Span {
 }
 
 /// The units of each type, largest first, so that printing finds the shortest form.
-const SIZE_UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+const SIZE_UNITS: [(&str, u64); 4] = [
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("B", 1),
+];
 const SPAN_UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// The text is no number with a unit.
@@ -87,7 +92,9 @@ pub struct InvalidQuantity {
 
 /// Reads a whole number followed by one of the units.
 fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let (_, factor) = units.iter().find(|(name, _)| *name == unit.trim())?;
     number.parse::<u64>().ok()?.checked_mul(*factor)
@@ -106,7 +113,10 @@ impl FromStr for Size {
     fn from_str(text: &str) -> Result<Self, InvalidQuantity> {
         let what = "size: write bytes as in 512B, 64KiB, 1MiB or 2GiB";
         let bytes = text.parse().ok().or_else(|| parse(text, &SIZE_UNITS));
-        bytes.map(Self).ok_or_else(|| InvalidQuantity { text: text.to_owned(), what })
+        bytes.map(Self).ok_or_else(|| InvalidQuantity {
+            text: text.to_owned(),
+            what,
+        })
     }
 }
 
@@ -116,7 +126,10 @@ impl FromStr for Span {
     fn from_str(text: &str) -> Result<Self, InvalidQuantity> {
         let what = "time: write it with its unit, as in 250ms, 10s, 5m or 1h";
         let millis = parse(text, &SPAN_UNITS);
-        millis.map(Self::millis).ok_or_else(|| InvalidQuantity { text: text.to_owned(), what })
+        millis.map(Self::millis).ok_or_else(|| InvalidQuantity {
+            text: text.to_owned(),
+            what,
+        })
     }
 }
 
@@ -128,7 +141,11 @@ impl fmt::Display for Size {
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write(f, u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX), &SPAN_UNITS)
+        write(
+            f,
+            u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX),
+            &SPAN_UNITS,
+        )
     }
 }
 
@@ -183,7 +200,9 @@ impl<'de> Deserialize<'de> for Size {
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
     }
 }
 
@@ -204,7 +223,15 @@ mod tests {
 
     #[test]
     fn a_quantity_without_a_known_unit_is_refused() {
-        for text in ["", "10", "s", "-1s", "1.5s", "10 parsecs", "99999999999999999h"] {
+        for text in [
+            "",
+            "10",
+            "s",
+            "-1s",
+            "1.5s",
+            "10 parsecs",
+            "99999999999999999h",
+        ] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
         for text in ["", "KiB", "-1", "1MB", "99999999999GiB"] {

@@ -31,17 +31,28 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
     }
     match app.store.health() {
         Health::Ready => "ready\n".into_response(),
-        Health::WritesRefused(reason) => {
-            (StatusCode::SERVICE_UNAVAILABLE, format!("writes are refused: {reason}\n")).into_response()
-        }
-        Health::Failed(reason) => {
-            (StatusCode::SERVICE_UNAVAILABLE, format!("the store has failed: {reason}\n")).into_response()
-        }
+        Health::WritesRefused(reason) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("writes are refused: {reason}\n"),
+        )
+            .into_response(),
+        Health::Failed(reason) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("the store has failed: {reason}\n"),
+        )
+            .into_response(),
     }
 }
 
 /// Prometheus' text format, version 0.0.4.
 async fn metrics(State(app): State<Arc<App>>) -> Response {
     let text = telemetry::render(&app);
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+    (
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        text,
+    )
+        .into_response()
 }

@@ -33,7 +33,9 @@ pub(crate) async fn whole(
             discard(body, headers).await;
             return Err(too_large(limit_bytes));
         }
-        let Some(first) = next(&mut body).await? else { return Ok(Bytes::new()) };
+        let Some(first) = next(&mut body).await? else {
+            return Ok(Bytes::new());
+        };
         if body.is_end_stream() && first.len() <= limit_bytes {
             return Ok(first);
         }
@@ -45,11 +47,20 @@ pub(crate) async fn whole(
             }
             all.extend_from_slice(&chunk);
         }
-        if all.len() > limit_bytes { Err(too_large(limit_bytes)) } else { Ok(all.freeze()) }
+        if all.len() > limit_bytes {
+            Err(too_large(limit_bytes))
+        } else {
+            Ok(all.freeze())
+        }
     };
-    timeout_at(deadline.0, reading).await.unwrap_or_else(|_elapsed| {
-        Err(Problem::new(&BODY_TIMEOUT, "the body did not arrive before the call's deadline"))
-    })
+    timeout_at(deadline.0, reading)
+        .await
+        .unwrap_or_else(|_elapsed| {
+            Err(Problem::new(
+                &BODY_TIMEOUT,
+                "the body did not arrive before the call's deadline",
+            ))
+        })
 }
 
 /// The next piece; trailers are skipped.
@@ -81,7 +92,10 @@ async fn discard(mut body: HttpBody, headers: &HeaderMap) {
 }
 
 fn too_large(limit_bytes: usize) -> Problem {
-    Problem::new(&BODY_TOO_LARGE, format!("the body is larger than {limit_bytes} bytes"))
+    Problem::new(
+        &BODY_TOO_LARGE,
+        format!("the body is larger than {limit_bytes} bytes"),
+    )
 }
 
 /// A request's body for actor code, piece by piece as the client sends it.
@@ -89,7 +103,10 @@ pub(crate) fn streamed(body: HttpBody) -> Body {
     if body.is_end_stream() {
         return Body::empty();
     }
-    Body::from_stream(body.into_data_stream().map(|chunk| chunk.map_err(Into::into)))
+    Body::from_stream(
+        body.into_data_stream()
+            .map(|chunk| chunk.map_err(Into::into)),
+    )
 }
 
 /// A response's body for the client, piece by piece as actor code makes it.

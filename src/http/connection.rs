@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::response::Response;
 use bytes::Bytes;
-use http::Request;
+use http::{Request, header};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -84,7 +84,13 @@ async fn answer(
     request.extensions_mut().insert(id.clone());
     let Ok(mut response) = router.call(request.map(Body::new)).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        // The router says which methods it takes on the carrier. Its other headers describe the
+        // carrier's empty body.
+        let allow = response.headers_mut().remove(header::ALLOW);
         response = problem.respond(&id);
+        if let Some(allow) = allow {
+            response.headers_mut().insert(header::ALLOW, allow);
+        }
     }
     response.headers_mut().insert(REQUEST_ID, id.header());
     app.metrics.request_answered(response.status());

@@ -40,13 +40,23 @@ pub(super) async fn server(State(app): State<Arc<App>>) -> Json<Description> {
     Json(Description {
         version: env!("CARGO_PKG_VERSION"),
         uptime_ms: app.uptime().as_millis(),
-        namespaces: app.runtime.namespaces().into_iter().map(Namespace::from).collect(),
+        namespaces: app
+            .runtime
+            .namespaces()
+            .into_iter()
+            .map(Namespace::from)
+            .collect(),
     })
 }
 
 impl From<NamespaceInfo> for Namespace {
     fn from(info: NamespaceInfo) -> Self {
-        let NamespaceInfo { name, description, activations, sessions } = info;
+        let NamespaceInfo {
+            name,
+            description,
+            activations,
+            sessions,
+        } = info;
         let methods = description.methods.into_iter().map(|method| Method {
             name: method.name,
             read: method.access == Access::Read,

@@ -26,13 +26,19 @@ pub(super) async fn fetch(
     };
     let origin = origin(&head);
     head.uri = path.parse::<Uri>().map_err(|_| {
-        Problem::new(&NOT_FOUND, "what follows /-/ in the path is no path of its own")
+        Problem::new(
+            &NOT_FOUND,
+            "what follows /-/ in the path is no path of its own",
+        )
     })?;
     // What the server keeps with a request is none of the actor's business.
     head.extensions.clear();
     drop_hop_by_hop(&mut head.headers);
     let request = Request::from_parts(head, body::streamed(body));
-    let response = app.runtime.fetch(&target, request, deadline, origin).await?;
+    let response = app
+        .runtime
+        .fetch(&target, request, deadline, origin)
+        .await?;
     let (mut head, body) = response.into_parts();
     drop_hop_by_hop(&mut head.headers);
     // The length is that of the body there is; an actor's own word for it could break the framing.
@@ -72,11 +78,20 @@ mod tests {
     #[test]
     fn headers_named_by_connection_go_with_it() {
         let mut headers = HeaderMap::new();
-        headers.insert(header::CONNECTION, HeaderValue::from_static("keep-alive, x-hop"));
+        headers.insert(
+            header::CONNECTION,
+            HeaderValue::from_static("keep-alive, x-hop"),
+        );
         headers.insert("x-hop", HeaderValue::from_static("1"));
         headers.insert("x-stays", HeaderValue::from_static("1"));
-        headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        headers.insert(
+            header::TRANSFER_ENCODING,
+            HeaderValue::from_static("chunked"),
+        );
         super::drop_hop_by_hop(&mut headers);
-        assert_eq!(headers.keys().collect::<Vec<_>>(), [&HeaderName::from_static("x-stays")]);
+        assert_eq!(
+            headers.keys().collect::<Vec<_>>(),
+            [&HeaderName::from_static("x-stays")]
+        );
     }
 }

@@ -7,7 +7,8 @@ use http::header;
 use crate::problem::{NOT_FOUND, Problem};
 
 /// Nothing from elsewhere, nothing inline; WebSockets and fetches go to this server only.
-const POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+const POLICY: &str =
+    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// A file of the page, its media type, its bytes.
 struct Asset {
@@ -54,7 +55,10 @@ pub(super) async fn page() -> Response {
 pub(super) async fn asset(Path(name): Path<String>) -> Result<Response, Problem> {
     match ASSETS.iter().find(|asset| asset.name == name) {
         Some(asset) => Ok(asset.response()),
-        None => Err(Problem::new(&NOT_FOUND, "the landing page has no such file")),
+        None => Err(Problem::new(
+            &NOT_FOUND,
+            "the landing page has no such file",
+        )),
     }
 }
 

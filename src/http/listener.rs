@@ -79,7 +79,9 @@ impl Listener {
 
     fn refuse(&self, mut socket: TcpStream, refusals: &Arc<Semaphore>) {
         self.app.metrics.connection_refused();
-        let Ok(place) = refusals.clone().try_acquire_owned() else { return };
+        let Ok(place) = refusals.clone().try_acquire_owned() else {
+            return;
+        };
         let id = RequestId::fresh(self.app.clock.now(), fastrand::u128(..));
         let response = refusal(self.connections_max, &id);
         self.tasks.spawn(TaskKind::Object, "refusal", async move {

@@ -31,7 +31,10 @@ use crate::protocol::Address;
 /// What the public listener serves.
 pub(crate) fn routes(app: Arc<App>) -> Router {
     Router::new()
-        .route("/v1/{namespace}/{name}/{method}", get(rpc::read).post(rpc::call))
+        .route(
+            "/v1/{namespace}/{name}/{method}",
+            get(rpc::read).post(rpc::call),
+        )
         .route("/v1/{namespace}/{name}", get(socket::open))
         .route("/v1/{namespace}/{name}/-", any(fetch::fetch))
         .route("/v1/{namespace}/{name}/-/", any(fetch::fetch))
@@ -62,11 +65,17 @@ async fn not_found(request: Request) -> Problem {
         }
     }
     let path: String = path.chars().take(80).collect();
-    Problem::new(&NOT_FOUND, format!("nothing is served at {path}: see GET /v1"))
+    Problem::new(
+        &NOT_FOUND,
+        format!("nothing is served at {path}: see GET /v1"),
+    )
 }
 
 /// A route, but not for this method; axum adds the header `Allow`.
 async fn method_not_allowed(request: Request) -> Problem {
-    let said = format!("{} does not fit this path: see the header allow", request.method());
+    let said = format!(
+        "{} does not fit this path: see the header allow",
+        request.method()
+    );
     Problem::new(&METHOD_NOT_ALLOWED, said)
 }

@@ -17,9 +17,15 @@ pub(super) async fn document(State(app): State<Arc<App>>) -> Json<Value> {
 fn build(namespaces: &[NamespaceInfo]) -> Value {
     let mut paths = Map::new();
     let mut schemas = Map::from_iter([("Problem".to_owned(), problem_schema())]);
-    for NamespaceInfo { name, description, .. } in namespaces {
+    for NamespaceInfo {
+        name, description, ..
+    } in namespaces
+    {
         for method in &description.methods {
-            paths.insert(format!("/v1/{name}/{{name}}/{}", method.name), calls(name.as_str(), method));
+            paths.insert(
+                format!("/v1/{name}/{{name}}/{}", method.name),
+                calls(name.as_str(), method),
+            );
             schemas.extend(method.definitions.clone());
         }
         paths.extend(other_paths(name.as_str(), description));
@@ -40,7 +46,12 @@ fn build(namespaces: &[NamespaceInfo]) -> Value {
 
 /// A method's path: POST always, GET when it only reads.
 fn calls(namespace: &str, method: &MethodDescription) -> Value {
-    let mut post = operation(namespace, method.name, method.documentation, &method.returns);
+    let mut post = operation(
+        namespace,
+        method.name,
+        method.documentation,
+        &method.returns,
+    );
     let required = method.arguments.get("required").and_then(Value::as_array);
     post["requestBody"] = json!({
         "required": required.is_some_and(|required| !required.is_empty()),
@@ -48,7 +59,12 @@ fn calls(namespace: &str, method: &MethodDescription) -> Value {
     });
     let mut path = json!({ "parameters": [name_parameter()], "post": post });
     if method.access == Access::Read {
-        let mut get = operation(namespace, method.name, method.documentation, &method.returns);
+        let mut get = operation(
+            namespace,
+            method.name,
+            method.documentation,
+            &method.returns,
+        );
         get["operationId"] = format!("{namespace}.{}.read", method.name).into();
         get["parameters"] = query_parameters(&method.arguments);
         get["responses"]["304"] = json!({ "description": "The value with this ETag still holds." });
@@ -82,8 +98,7 @@ fn other_paths(namespace: &str, description: &Description) -> Vec<(String, Value
                 "responses": { "default": { "description": "What the object answers." } },
             })
         };
-        let path_parameter =
-            json!({ "name": "path", "in": "path", "required": true, "schema": { "type": "string" } });
+        let path_parameter = json!({ "name": "path", "in": "path", "required": true, "schema": { "type": "string" } });
         let mut path = json!({ "parameters": [name_parameter(), path_parameter] });
         for method in ["get", "put", "post", "delete", "patch"] {
             path[method] = any(method);
@@ -198,12 +213,23 @@ mod tests {
     #[test]
     fn a_read_has_both_verbs_and_a_write_one() {
         let description = Description {
-            methods: vec![method("increment", Access::Write), method("get", Access::Read)],
-            callbacks: Callbacks { connected: true, ..Callbacks::default() },
+            methods: vec![
+                method("increment", Access::Write),
+                method("get", Access::Read),
+            ],
+            callbacks: Callbacks {
+                connected: true,
+                ..Callbacks::default()
+            },
             ..Description::default()
         };
         let name = Namespace::new("counter").unwrap();
-        let document = build(&[NamespaceInfo { name, description, activations: 0, sessions: 0 }]);
+        let document = build(&[NamespaceInfo {
+            name,
+            description,
+            activations: 0,
+            sessions: 0,
+        }]);
         let increment = &document["paths"]["/v1/counter/{name}/increment"];
         assert!(increment["get"].is_null());
         assert_eq!(increment["post"]["requestBody"]["required"], true);
@@ -211,7 +237,10 @@ mod tests {
         let get = &document["paths"]["/v1/counter/{name}/get"]["get"];
         assert_eq!(get["parameters"][0]["name"], "by");
         assert_eq!(get["parameters"][0]["required"], true);
-        assert_eq!(document["components"]["schemas"]["Total"]["type"], "integer");
+        assert_eq!(
+            document["components"]["schemas"]["Total"]["type"],
+            "integer"
+        );
         assert!(document["paths"]["/v1/counter/{name}"]["get"].is_object());
         assert!(document["paths"]["/v1/counter/{name}/-/{path}"].is_null());
     }

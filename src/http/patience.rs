@@ -85,7 +85,8 @@ impl Patience {
 
     fn enter(&self, phase: Phase) {
         let since = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX >> 2);
-        self.state.store(since << 2 | phase as u64, Ordering::Relaxed);
+        self.state
+            .store(since << 2 | phase as u64, Ordering::Relaxed);
     }
 
     fn expiry(&self) -> Option<Instant> {
@@ -123,7 +124,11 @@ impl Watched {
         patience: Arc<Patience>,
         place: OwnedSemaphorePermit,
     ) -> Self {
-        Self { socket, patience, _place: place }
+        Self {
+            socket,
+            patience,
+            _place: place,
+        }
     }
 
     /// Bytes written are a sign of life only while nothing else is going on.
@@ -212,7 +217,9 @@ mod tests {
     async fn a_request_being_handled_is_left_alone() {
         let patience = Patience::new(&config());
         let busy = patience.begin();
-        timeout(Duration::from_secs(600), patience.exhausted()).await.unwrap_err();
+        timeout(Duration::from_secs(600), patience.exhausted())
+            .await
+            .unwrap_err();
         let handled = Instant::now();
         drop(busy);
         patience.exhausted().await;

@@ -13,9 +13,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use super::app::{App, origin};
 use super::body;
 use crate::problem::{IDEMPOTENCY_NOT_SUPPORTED, Problem};
-use crate::protocol::{
-    Address, IDEMPOTENCY_KEY, arguments_encoding, media_type, reply_encoding,
-};
+use crate::protocol::{Address, IDEMPOTENCY_KEY, arguments_encoding, media_type, reply_encoding};
 
 /// `POST …/{method}`: any method, arguments in the body.
 pub(super) async fn call(
@@ -25,14 +23,22 @@ pub(super) async fn call(
     let (head, body) = request.into_parts();
     if head.headers.contains_key(IDEMPOTENCY_KEY) {
         // Ignoring it would break the promise its sender relies on.
-        let said = "the header idempotency-key is not obeyed by this release, so the call was not made";
+        let said =
+            "the header idempotency-key is not obeyed by this release, so the call was not made";
         return Err(Problem::new(&IDEMPOTENCY_NOT_SUPPORTED, said));
     }
     let deadline = app.deadline(&head.headers)?;
     let encoding = arguments_encoding(&head.headers)?;
     let limit_bytes = app.config.body_size_max.as_usize();
     let bytes = body::whole(body, &head.headers, limit_bytes, deadline).await?;
-    let reply = run(&app, &head, Payload { encoding, bytes }, Access::Write, deadline).await?;
+    let reply = run(
+        &app,
+        &head,
+        Payload { encoding, bytes },
+        Access::Write,
+        deadline,
+    )
+    .await?;
     Ok(respond(reply.payload))
 }
 
@@ -45,7 +51,10 @@ pub(super) async fn read(
     let deadline = app.deadline(&head.headers)?;
     let query = head.uri.query().unwrap_or_default();
     let bytes = Bytes::copy_from_slice(query.as_bytes());
-    let arguments = Payload { encoding: Encoding::Query, bytes };
+    let arguments = Payload {
+        encoding: Encoding::Query,
+        bytes,
+    };
     let reply = run(&app, &head, arguments, Access::Read, deadline).await?;
     Ok(respond_if_changed(reply, &head.headers))
 }
@@ -72,14 +81,19 @@ async fn run(
 
 fn respond(payload: Payload) -> Response {
     let mut response = Response::new(Body::from(payload.bytes));
-    response.headers_mut().insert(header::CONTENT_TYPE, media_type(payload.encoding));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, media_type(payload.encoding));
     response
 }
 
 /// The reply of a read, or 304 when the client has it already.
 fn respond_if_changed(reply: Reply, request: &HeaderMap) -> Response {
     let etag = etag(&reply);
-    let known = request.get_all(header::IF_NONE_MATCH).iter().any(|tags| matches(tags, &etag));
+    let known = request
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .any(|tags| matches(tags, &etag));
     let mut response = if known {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
@@ -106,8 +120,12 @@ fn etag(reply: &Reply) -> HeaderValue {
 
 /// Whether `If-None-Match` names the tag: weak comparison (RFC 9110, section 13.1.2).
 fn matches(tags: &HeaderValue, etag: &HeaderValue) -> bool {
-    let (Ok(tags), Ok(etag)) = (tags.to_str(), etag.to_str()) else { return false };
-    tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+    let (Ok(tags), Ok(etag)) = (tags.to_str(), etag.to_str()) else {
+        return false;
+    };
+    tags.split(',')
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
 }
 
 #[cfg(test)]
@@ -121,7 +139,10 @@ mod tests {
     #[test]
     fn the_tag_changes_with_the_version_and_with_the_value() {
         let tag = |version, json: &'static str| {
-            etag(&Reply { payload: Payload::json(json), version: Version(version) })
+            etag(&Reply {
+                payload: Payload::json(json),
+                version: Version(version),
+            })
         };
         assert_eq!(tag(1, "7"), tag(1, "7"));
         assert_ne!(tag(1, "7"), tag(2, "7"));

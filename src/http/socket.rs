@@ -9,7 +9,7 @@ mod pump;
 
 use std::sync::Arc;
 
-use abide_actors::{Connection, ConnectRequest, TaskKind};
+use abide_actors::{ConnectRequest, Connection, TaskKind};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -78,7 +78,9 @@ async fn pump(upgrade: OnUpgrade, connection: Connection, app: Arc<App>) {
     // An error means that the client went away before it had its 101. Dropping the connection
     // then tells the object.
     let Ok(upgraded) = upgrade.await else { return };
-    let parts = upgraded.downcast::<TokioIo<Watched>>().expect("every connection is served over one");
+    let parts = upgraded
+        .downcast::<TokioIo<Watched>>()
+        .expect("every connection is served over one");
     let frame_size_max = app.config.frame_size_max.as_usize();
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_SIZE_BYTES)
@@ -97,7 +99,10 @@ async fn pump(upgrade: OnUpgrade, connection: Connection, app: Arc<App>) {
 
 /// Why a plain GET opens no session.
 fn no_session(request: &Request) -> Problem {
-    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let accept = request
+        .headers()
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok());
     if accept.is_some_and(|accept| accept.contains("text/event-stream")) {
         let said = "this release serves sessions over WebSocket only";
         return Problem::new(&SSE_NOT_SUPPORTED, said);

@@ -28,7 +28,15 @@ fn each_code_has_its_page_and_each_page_its_code() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/errors");
     let pages: BTreeSet<String> = std::fs::read_dir(folder)
         .unwrap()
-        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+        .map(|entry| {
+            entry
+                .unwrap()
+                .path()
+                .file_stem()
+                .unwrap()
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect();
     let codes: BTreeSet<String> = CODES.iter().map(|code| code.name.to_owned()).collect();
     assert_eq!(pages, codes);
@@ -36,26 +44,48 @@ fn each_code_has_its_page_and_each_page_its_code() {
         for section in ["## Effect", "## What to do", "## Example"] {
             assert!(code.page.contains(section), "{}: {section}", code.name);
         }
-        assert!(code.page.starts_with(&format!("# {}", code.name)), "{}", code.name);
-        assert!(code.page.contains(&format!("\"status\": {}", code.status)), "{}", code.name);
+        assert!(
+            code.page.starts_with(&format!("# {}", code.name)),
+            "{}",
+            code.name
+        );
+        assert!(
+            code.page.contains(&format!("\"status\": {}", code.status)),
+            "{}",
+            code.name
+        );
     }
 }
 
 #[test]
 fn overload_says_when_to_come_again() {
-    let response =
-        Problem::from(CallError::Overloaded { object: lobby(), waiting: 1_024 }).respond(&id());
+    let response = Problem::from(CallError::Overloaded {
+        object: lobby(),
+        waiting: 1_024,
+    })
+    .respond(&id());
     assert_eq!(response.status(), 503);
     assert_eq!(response.headers()["retry-after"], "1");
-    assert_eq!(response.headers()["content-type"], "application/problem+json");
-    insta::assert_snapshot!(body(CallError::Overloaded { object: lobby(), waiting: 1_024 }));
+    assert_eq!(
+        response.headers()["content-type"],
+        "application/problem+json"
+    );
+    insta::assert_snapshot!(body(CallError::Overloaded {
+        object: lobby(),
+        waiting: 1_024
+    }));
 }
 
 #[test]
 fn wrong_arguments_are_named() {
-    let problem =
-        InvalidPayload { path: Some("by".into()), detail: "expected u64, found a string".into() };
-    insta::assert_snapshot!(body(CallError::InvalidArguments { method: "increment".into(), problem }));
+    let problem = InvalidPayload {
+        path: Some("by".into()),
+        detail: "expected u64, found a string".into(),
+    };
+    insta::assert_snapshot!(body(CallError::InvalidArguments {
+        method: "increment".into(),
+        problem
+    }));
 }
 
 #[test]
@@ -70,7 +100,7 @@ fn an_actors_refusal_keeps_its_code_status_and_data() {
 fn a_commit_of_unknown_outcome_says_so() {
     insta::assert_snapshot!(body(CallError::Commit(CommitError::Unknown)));
     let fenced = CallError::Commit(CommitError::Fenced { epoch: Epoch(3) });
-    assert_eq!(Problem::from(fenced).effect, Effect::None);
+    assert_eq!(Problem::from(fenced).0.effect, Effect::None);
 }
 
 #[test]
@@ -92,6 +122,9 @@ fn a_missing_method_lists_those_there_are() {
 fn what_the_engine_said_stays_in_the_log() {
     let error = abide_storage::ReadError::Engine("/secret/path: permission denied".into());
     assert!(!body(CallError::Read(error)).contains("secret"));
-    let error = CallError::StateUnreadable { object: lobby(), detail: "secret".into() };
+    let error = CallError::StateUnreadable {
+        object: lobby(),
+        detail: "secret".into(),
+    };
     assert!(!body(error).contains("secret"));
 }

@@ -33,7 +33,9 @@ pub(crate) enum InvalidAddress {
         part: &'static str,
     },
     /// More than an object's name may be.
-    #[error("the name in the path is {size_bytes} bytes, an object's name takes {NAME_SIZE_MAX_BYTES}")]
+    #[error(
+        "the name in the path is {size_bytes} bytes, an object's name takes {NAME_SIZE_MAX_BYTES}"
+    )]
     TooLong {
         /// Decoded size.
         size_bytes: usize,
@@ -48,9 +50,15 @@ impl<'a> Address<'a> {
         let (name, rest) = path.split_once('/').unwrap_or((path, ""));
         let name = decode(name, "name")?;
         if name.len() > NAME_SIZE_MAX_BYTES {
-            return Err(InvalidAddress::TooLong { size_bytes: name.len() });
+            return Err(InvalidAddress::TooLong {
+                size_bytes: name.len(),
+            });
         }
-        Ok(Self { namespace: decode(namespace, "namespace")?, name, rest })
+        Ok(Self {
+            namespace: decode(namespace, "namespace")?,
+            name,
+            rest,
+        })
     }
 
     /// The rest as the name of a method.
@@ -71,7 +79,9 @@ fn decode<'a>(segment: &'a str, part: &'static str) -> Result<Cow<'a, str>, Inva
     if segment.is_empty() {
         return Err(InvalidAddress::Empty { part });
     }
-    percent_decode_str(segment).decode_utf8().map_err(|_| InvalidAddress::NotUtf8 { part })
+    percent_decode_str(segment)
+        .decode_utf8()
+        .map_err(|_| InvalidAddress::NotUtf8 { part })
 }
 
 #[cfg(test)]
@@ -87,7 +97,10 @@ mod tests {
 
     #[test]
     fn a_raw_path_keeps_its_slashes_and_escapes() {
-        assert_eq!(Address::parse("/v1/site/x/-/a//b%20c").unwrap().raw_path(), "/a//b%20c");
+        assert_eq!(
+            Address::parse("/v1/site/x/-/a//b%20c").unwrap().raw_path(),
+            "/a//b%20c"
+        );
         assert_eq!(Address::parse("/v1/site/x/-/").unwrap().raw_path(), "/");
         assert_eq!(Address::parse("/v1/site/x/-").unwrap().raw_path(), "/");
     }
@@ -95,9 +108,18 @@ mod tests {
     #[test]
     fn what_names_no_object_is_refused() {
         let parse = |path| Address::parse(path).unwrap_err();
-        assert_eq!(parse("/v1/chat//say"), InvalidAddress::Empty { part: "name" });
-        assert_eq!(parse("/v1//lobby/say"), InvalidAddress::Empty { part: "namespace" });
-        assert_eq!(parse("/v1/chat/%FF/say"), InvalidAddress::NotUtf8 { part: "name" });
+        assert_eq!(
+            parse("/v1/chat//say"),
+            InvalidAddress::Empty { part: "name" }
+        );
+        assert_eq!(
+            parse("/v1//lobby/say"),
+            InvalidAddress::Empty { part: "namespace" }
+        );
+        assert_eq!(
+            parse("/v1/chat/%FF/say"),
+            InvalidAddress::NotUtf8 { part: "name" }
+        );
         let long = format!("/v1/chat/{}/say", "x".repeat(1_025));
         assert_eq!(parse(&long), InvalidAddress::TooLong { size_bytes: 1_025 });
     }
@@ -105,6 +127,12 @@ mod tests {
     #[test]
     fn a_name_is_as_long_as_its_bytes_not_its_escapes() {
         let name = "%C3%A9".repeat(512);
-        assert_eq!(Address::parse(&format!("/v1/chat/{name}/say")).unwrap().name.len(), 1_024);
+        assert_eq!(
+            Address::parse(&format!("/v1/chat/{name}/say"))
+                .unwrap()
+                .name
+                .len(),
+            1_024
+        );
     }
 }

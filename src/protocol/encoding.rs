@@ -15,10 +15,19 @@ pub(crate) struct UnknownMediaType {
 
 /// The encoding of a call's body. None named means JSON.
 pub(crate) fn arguments_encoding(headers: &HeaderMap) -> Result<Encoding, UnknownMediaType> {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(Encoding::Json) };
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return Ok(Encoding::Json);
+    };
     let text = value.to_str().unwrap_or("not text");
     essence(text).ok_or_else(|| UnknownMediaType {
-        found: text.split(';').next().unwrap_or_default().trim().chars().take(80).collect(),
+        found: text
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .chars()
+            .take(80)
+            .collect(),
     })
 }
 
@@ -70,17 +79,29 @@ mod tests {
 
     #[test]
     fn the_three_names_of_messagepack_are_known_whatever_their_case() {
-        for name in ["application/msgpack", "Application/X-MsgPack", "application/vnd.msgpack; v=5"] {
+        for name in [
+            "application/msgpack",
+            "Application/X-MsgPack",
+            "application/vnd.msgpack; v=5",
+        ] {
             let encoding = arguments_encoding(&headers(header::CONTENT_TYPE, name));
             assert_eq!(encoding.unwrap(), Encoding::MessagePack, "{name}");
         }
-        assert_eq!(arguments_encoding(&HeaderMap::new()).unwrap(), Encoding::Json);
+        assert_eq!(
+            arguments_encoding(&HeaderMap::new()).unwrap(),
+            Encoding::Json
+        );
     }
 
     #[test]
     fn another_type_is_refused_with_a_hint_for_curl() {
         let form = headers(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        assert!(arguments_encoding(&form).unwrap_err().to_string().contains("--json"));
+        assert!(
+            arguments_encoding(&form)
+                .unwrap_err()
+                .to_string()
+                .contains("--json")
+        );
     }
 
     #[test]
@@ -88,9 +109,18 @@ mod tests {
         let accept = |value| headers(header::ACCEPT, value);
         let json = Encoding::Json;
         let reply = |accept: &HeaderMap, arguments| reply_encoding(accept, arguments);
-        assert_eq!(reply(&accept("*/*, application/msgpack"), json), Encoding::MessagePack);
-        assert_eq!(reply(&accept("application/json"), Encoding::MessagePack), Encoding::Json);
-        assert_eq!(reply(&accept("*/*"), Encoding::MessagePack), Encoding::MessagePack);
+        assert_eq!(
+            reply(&accept("*/*, application/msgpack"), json),
+            Encoding::MessagePack
+        );
+        assert_eq!(
+            reply(&accept("application/json"), Encoding::MessagePack),
+            Encoding::Json
+        );
+        assert_eq!(
+            reply(&accept("*/*"), Encoding::MessagePack),
+            Encoding::MessagePack
+        );
         assert_eq!(reply(&HeaderMap::new(), Encoding::Query), Encoding::Json);
     }
 }

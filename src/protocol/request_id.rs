@@ -22,7 +22,10 @@ pub(crate) struct RequestId(Arc<str>);
 impl RequestId {
     /// The client's id when it may be one, else a fresh one.
     pub(crate) fn of(headers: &HeaderMap, now: impl FnOnce() -> Timestamp) -> Self {
-        let sent = headers.get(REQUEST_ID).filter(|id| may_be_one(id)).and_then(|id| id.to_str().ok());
+        let sent = headers
+            .get(REQUEST_ID)
+            .filter(|id| may_be_one(id))
+            .and_then(|id| id.to_str().ok());
         match sent {
             Some(id) => Self(id.into()),
             None => Self::fresh(now(), fastrand::u128(..)),
@@ -35,10 +38,14 @@ impl RequestId {
         let mut bits = u128::from(now.0) << 80 | random & ((1 << 80) - 1);
         let mut text = [0_u8; FRESH_SIZE];
         for digit in text.iter_mut().rev() {
-            *digit = DIGITS[usize::from(bits as u8 & 31)];
+            *digit = DIGITS[usize::try_from(bits & 31).expect("five bits fit")];
             bits >>= 5;
         }
-        Self(std::str::from_utf8(&text).expect("every digit is ASCII").into())
+        Self(
+            std::str::from_utf8(&text)
+                .expect("every digit is ASCII")
+                .into(),
+        )
     }
 
     /// For the origin of a call.
@@ -73,7 +80,10 @@ mod tests {
 
     fn of(sent: &[u8]) -> String {
         let value = HeaderValue::from_bytes(sent).unwrap();
-        RequestId::of(&HeaderMap::from_iter([(REQUEST_ID, value)]), || Timestamp(0)).to_string()
+        RequestId::of(&HeaderMap::from_iter([(REQUEST_ID, value)]), || {
+            Timestamp(0)
+        })
+        .to_string()
     }
 
     #[test]

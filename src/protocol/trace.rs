@@ -16,7 +16,9 @@ fn is_well_formed(value: &str) -> bool {
     let mut hex = |digits: usize| {
         fields.next().filter(|field| {
             field.len() == digits
-                && field.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+                && field
+                    .bytes()
+                    .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
         })
     };
     let nonzero = |field: &str| field.bytes().any(|b| b != b'0');
@@ -32,8 +34,12 @@ mod tests {
 
     #[test]
     fn only_a_well_formed_parent_is_passed_on() {
-        assert!(is_well_formed("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
-        assert!(is_well_formed("01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more"));
+        assert!(is_well_formed(
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        ));
+        assert!(is_well_formed(
+            "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more"
+        ));
         for malformed in [
             "",
             "00",

@@ -10,6 +10,10 @@
 //! because machines and disks have moods.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "rounding figures for a table"
+)]
 #![expect(clippy::unwrap_used, reason = "a bench may stop on any error")]
 #![expect(
     clippy::disallowed_methods,

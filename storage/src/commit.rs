@@ -33,7 +33,6 @@ use crate::store::{
 };
 
 mod checkpointer;
-mod clock;
 mod committer;
 mod counters;
 mod entry;

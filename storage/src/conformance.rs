@@ -12,7 +12,10 @@ use crate::engine::Engine;
 use crate::memory_store::MemoryStore;
 use crate::store::{BoxFuture, Store};
 
+mod activation;
 pub mod laws;
+
+pub use activation::{Activation, object, put};
 
 /// A store that can be closed, killed and opened again.
 pub trait Fixture: Send {

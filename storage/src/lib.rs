@@ -1,11 +1,14 @@
 //! Transactional persistence for durable objects. Knows objects, batches and epochs, not actors.
 
 mod batch;
+mod clock;
 pub mod codec;
 mod commit;
 #[cfg(feature = "test-util")]
 pub mod conformance;
 mod engine;
+#[cfg(feature = "test-util")]
+pub mod fault;
 mod folder;
 mod id;
 mod key;

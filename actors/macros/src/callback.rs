@@ -77,6 +77,16 @@ impl Callback {
             );
             return None;
         }
+        for (parameter, expected) in signature.rest.iter().zip(kind.arguments) {
+            let lent = matches!(parameter.ty, Type::Reference(_));
+            if lent != expected.contains('&') {
+                let signature = kind.signature();
+                problems.at(
+                    parameter.ty,
+                    format_args!("{what} takes `{expected}` here: `{signature}`"),
+                );
+            }
+        }
         Some(Self {
             ident: ident.clone(),
             cfgs: signature::cfgs(&method.attrs),

@@ -1,7 +1,7 @@
 //! `impl Actor`: the description, and one `match` each for turns and reads.
 
-use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
@@ -30,6 +30,8 @@ pub(crate) fn expand(model: &Model, private: &TokenStream) -> TokenStream {
         .iter()
         .filter(|call| call.receiver == Receiver::Shared)
         .map(|call| call_arm(call, private));
+    // Under a `#[cfg]` a method may not be there; this list only helps people.
+    let known: Vec<_> = calls.iter().map(CallMethod::name).collect();
     let callback_arms = callbacks.iter().map(|callback| callback_arm(callback, private));
     quote! {
         const _: () = {
@@ -39,8 +41,15 @@ pub(crate) fn expand(model: &Model, private: &TokenStream) -> TokenStream {
             #(#argument_types)*
             #(#no_alias)*
 
+            // The one place that says what the state lacks. The bound with a lifetime of its own
+            // puts off the same question in the implementation until somebody uses it.
+            const _: fn() = #private::check_state::<#actor>;
+
             #[automatically_derived]
-            impl #private::Actor for #actor {
+            impl #private::Actor for #actor
+            where
+                for<'any> #actor: #private::State,
+            {
                 type Handle<'a> = #handle<'a>;
 
                 fn description() -> #private::Description {
@@ -62,7 +71,9 @@ pub(crate) fn expand(model: &Model, private: &TokenStream) -> TokenStream {
                     match message {
                         #private::Message::Call(call) => match &*call.method {
                             #(#writes)*
-                            _ => <Self as #private::Actor>::read(self, cx, &call).await,
+                            _ => ::std::result::Result::Err(
+                                #private::unknown_method(cx, &call, &[#(#known),*]),
+                            ),
                         }
                         .map(#private::Answer::Value),
                         #(#callback_arms)*
@@ -78,7 +89,9 @@ pub(crate) fn expand(model: &Model, private: &TokenStream) -> TokenStream {
                 ) -> ::std::result::Result<#private::Payload, #private::CallError> {
                     match &*call.method {
                         #(#reads)*
-                        _ => ::std::result::Result::Err(#private::unknown_method(cx, call)),
+                        _ => ::std::result::Result::Err(
+                            #private::unknown_method(cx, call, &[#(#known),*]),
+                        ),
                     }
                 }
             }
@@ -101,7 +114,14 @@ fn argument_type(call: &CallMethod, private: &TokenStream) -> TokenStream {
     let serde = format!("{private}::serde").replace(' ', "");
     let names: Vec<_> =
         arguments.iter().map(|argument| format!("`{}`", argument.ident.unraw())).collect();
-    let expecting = format!("{}, by name or by position", names.join(", "));
+    let expecting = format!("an object or an array with {}", names.join(", "));
+    // In place of serde's own bounds, so that a type that cannot be decoded is one error, where
+    // the arguments are decoded, instead of one for every line of the derived code.
+    let bounds: Vec<_> = arguments
+        .iter()
+        .map(|argument| format!("for<'any> {}: {private}::Argument", argument.ty.to_token_stream()))
+        .collect();
+    let bounds = bounds.join(", ");
     let fields = arguments.iter().map(|argument| {
         let (ident, ty) = (&argument.ident, &argument.ty);
         // By name serde lets an `Option` be absent, by position only with a default.
@@ -112,7 +132,12 @@ fn argument_type(call: &CallMethod, private: &TokenStream) -> TokenStream {
         #(#cfgs)*
         #[allow(non_camel_case_types)]
         #[derive(#private::serde::Deserialize)]
-        #[serde(crate = #serde, deny_unknown_fields, expecting = #expecting)]
+        #[serde(
+            crate = #serde,
+            bound(deserialize = #bounds),
+            deny_unknown_fields,
+            expecting = #expecting
+        )]
         struct #name { #(#fields)* }
     }
 }
@@ -166,18 +191,20 @@ fn describe(call: &CallMethod, private: &TokenStream) -> TokenStream {
 fn call_arm(call: &CallMethod, private: &TokenStream) -> TokenStream {
     let CallMethod { cfgs, ident, value, result, .. } = call;
     let name = call.name();
-    let decode = if call.arguments.is_empty() {
-        quote!(#private::no_arguments(&call)?;)
-    } else {
-        let argument_type = argument_type_name(call);
-        quote!(let arguments = #private::arguments::<#argument_type>(&call)?;)
+    let decode = match call.arguments.first() {
+        None => quote!(#private::no_arguments(&call)?;),
+        Some(first) => {
+            let argument_type = argument_type_name(call);
+            let argument_type = respan(argument_type.to_token_stream(), first.ty.span());
+            quote!(let arguments = #private::arguments::<#argument_type>(&call)?;)
+        }
     };
     let context = call.takes_context.then(|| quote!(cx,));
     let arguments = call.arguments.iter().map(|argument| &argument.ident);
     let wait = call.is_async.then(|| quote!(.await));
     let refuse = result.as_ref().map(|result| {
         // At the written type, where an error that is no `ActorError` must be changed.
-        quote_spanned!(result.span()=> .map_err(#private::refused)?)
+        respan(quote!(.map_err(#private::refused)?), result.span())
     });
     quote! {
         #(#cfgs)*
@@ -232,6 +259,11 @@ fn respan(tokens: TokenStream, span: proc_macro2::Span) -> TokenStream {
         .into_iter()
         .map(|mut token| {
             token.set_span(span.resolved_at(token.span()));
+            if let TokenTree::Group(group) = &token {
+                let mut inner = Group::new(group.delimiter(), respan(group.stream(), span));
+                inner.set_span(token.span());
+                token = inner.into();
+            }
             token
         })
         .collect()

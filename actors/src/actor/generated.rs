@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 
 pub use serde;
 
-pub use crate::actor::Actor;
-pub use crate::actor::returns::{ConnectedReturned, FetchReturned, Returned};
+pub use crate::actor::returns::{
+    Argument, ConnectedReturned, Failure, FetchReturned, Returned, Value,
+};
 pub use crate::actor::schema::{AnySchema, MethodSchemas, Presence, SchemaOf};
+pub use crate::actor::{Actor, State};
 pub use crate::call::{Access, Call, CallError};
 pub use crate::context::Context;
 pub use crate::handle::Callee;
@@ -15,7 +17,6 @@ pub use crate::kind::Description;
 pub use crate::message::{Answer, Message};
 pub use crate::payload::Payload;
 
-use crate::call::ActorError;
 use crate::payload::{Encoding, InvalidPayload};
 
 /// Arguments of a call that takes none: `{}`, `[]` or nothing at all.
@@ -49,15 +50,18 @@ pub fn no_arguments(call: &Call) -> Result<(), CallError> {
 ///
 /// # Errors
 /// [`CallError::Unencodable`].
-pub fn reply<T: Serialize>(call: &Call, value: &T) -> Result<Payload, CallError> {
+pub fn reply<T: Value>(call: &Call, value: &T) -> Result<Payload, CallError> {
     Payload::encode(value, call.reply_encoding)
         .map_err(|problem| CallError::Unencodable { what: "reply", detail: problem.to_string() })
 }
 
 /// A call's own error.
-pub fn refused<E: Into<ActorError>>(error: E) -> CallError {
-    CallError::Actor(error.into())
+pub fn refused<E: Failure>(error: E) -> CallError {
+    error.into_error()
 }
+
+/// Exists only for types that can be an actor's state.
+pub fn check_state<T: State>() {}
 
 /// The answer of most callbacks.
 ///
@@ -88,14 +92,14 @@ pub fn answer_fetch<R: FetchReturned>(returned: R) -> Result<Answer, CallError> 
 ///
 /// # Errors
 /// [`CallError::NoCallback`] for sessions and raw HTTP.
-pub fn unhandled<A: Actor>(cx: &Context<A>, message: &Message) -> Result<Answer, CallError> {
+pub fn unhandled<A>(cx: &Context<A>, message: &Message) -> Result<Answer, CallError> {
     match message {
         Message::Connected { .. } | Message::Fetch(_) => Err(CallError::NoCallback {
             namespace: cx.namespace().to_owned(),
             callback: message.callback(),
         }),
-        Message::Call(call) => Err(unknown_method(cx, call)),
         Message::Activated
+        | Message::Call(_)
         | Message::Frame { .. }
         | Message::Disconnected { .. }
         | Message::Alarm(_)
@@ -104,14 +108,14 @@ pub fn unhandled<A: Actor>(cx: &Context<A>, message: &Message) -> Result<Answer,
     }
 }
 
-/// The error of a call that the actor does not have. The runtime looks at the description first,
-/// so this is reached only by one that does not.
+/// The error of a call that the actor does not have, or not as a turn, or not as a read. The
+/// runtime looks at the description first, so this is reached only by one that does not.
 #[cold]
-pub fn unknown_method<A: Actor>(cx: &Context<A>, call: &Call) -> CallError {
+pub fn unknown_method<A>(cx: &Context<A>, call: &Call, known: &[&str]) -> CallError {
     CallError::UnknownMethod {
         namespace: cx.namespace().to_owned(),
         method: call.method.to_string(),
-        known: A::description().methods.iter().map(|method| method.name.to_owned()).collect(),
+        known: known.iter().map(|&name| name.to_owned()).collect(),
     }
 }
 

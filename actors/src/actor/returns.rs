@@ -1,9 +1,54 @@
-//! What callbacks may return, as traits, so that the compiler can say what else they may.
+//! What arguments, values and returns may be, as traits, so that the compiler can say in our words
+//! what fits. Nobody implements them.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::body::Body;
 use crate::call::{ActorError, CallError};
 use crate::connect::ConnectError;
 use crate::message::{Answer, Refusal};
+
+/// What can be an argument of a call.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an argument of a call",
+    label = "an argument of this call needs `Deserialize`",
+    note = "arguments are decoded from the caller's bytes: derive `Deserialize` for `{Self}`"
+)]
+pub trait Argument: DeserializeOwned {}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned> Argument for T {}
+
+/// What can be the value of a call.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the value of a call",
+    label = "needs `Serialize`",
+    note = "the value is encoded into the reply: derive `Serialize` for `{Self}`"
+)]
+pub trait Value: Serialize {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize> Value for T {}
+
+/// What can be the error of a call.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the error of a call",
+    label = "the error must convert into `ActorError`",
+    note = "every `std::error::Error` converts; implement it, or return an `ActorError` to choose \
+            code and status"
+)]
+pub trait Failure {
+    /// The error as callers get it.
+    fn into_error(self) -> CallError;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<ActorError>> Failure for E {
+    fn into_error(self) -> CallError {
+        CallError::Actor(self.into())
+    }
+}
 
 /// What most callbacks return.
 #[diagnostic::on_unimplemented(
@@ -26,9 +71,9 @@ impl Returned for () {
 }
 
 #[diagnostic::do_not_recommend]
-impl<E: Into<ActorError>> Returned for Result<(), E> {
+impl<E: Failure> Returned for Result<(), E> {
     fn into_answer(self) -> Result<Answer, CallError> {
-        self.map(|()| Answer::Nothing).map_err(|error| CallError::Actor(error.into()))
+        self.map(|()| Answer::Nothing).map_err(Failure::into_error)
     }
 }
 
@@ -63,13 +108,13 @@ impl ConnectedReturned for Result<(), Refusal> {
 
 impl ConnectedReturned for Result<(), CallError> {
     fn into_answer(self) -> Result<Answer, CallError> {
-        self.map(|()| Answer::Accepted).map_err(|error| CallError::Actor(error.into()))
+        self.map(|()| Answer::Accepted).map_err(Failure::into_error)
     }
 }
 
 impl ConnectedReturned for Result<(), ActorError> {
     fn into_answer(self) -> Result<Answer, CallError> {
-        self.map(|()| Answer::Accepted).map_err(CallError::Actor)
+        self.map(|()| Answer::Accepted).map_err(Failure::into_error)
     }
 }
 
@@ -78,10 +123,8 @@ impl ConnectedReturned for Result<(), ConnectError> {
         match self {
             Ok(()) => Ok(Answer::Accepted),
             Err(ConnectError::Refused(refusal)) => Ok(Answer::Refused(refusal)),
-            Err(ConnectError::Call(error)) => Err(CallError::Actor(error.into())),
-            Err(error @ ConnectError::TooManySessions { .. }) => {
-                Err(CallError::Actor(error.into()))
-            }
+            Err(ConnectError::Call(error)) => Err(error.into_error()),
+            Err(error @ ConnectError::TooManySessions { .. }) => Err(error.into_error()),
         }
     }
 }
@@ -108,9 +151,9 @@ impl FetchReturned for http::Response<Body> {
 }
 
 #[diagnostic::do_not_recommend]
-impl<E: Into<ActorError>> FetchReturned for Result<http::Response<Body>, E> {
+impl<E: Failure> FetchReturned for Result<http::Response<Body>, E> {
     fn into_answer(self) -> Result<Answer, CallError> {
         self.map(|response| Answer::Response(Box::new(response)))
-            .map_err(|error| CallError::Actor(error.into()))
+            .map_err(Failure::into_error)
     }
 }

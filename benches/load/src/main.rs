@@ -19,6 +19,7 @@ mod recorder;
 mod schedule;
 mod sessions;
 
+use std::process::ExitCode;
 use std::rc::Rc;
 
 use clap::Parser as _;
@@ -29,14 +30,25 @@ use options::{Options, Scenario};
 use process::Usages;
 use recorder::Recorder;
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     let options = Options::parse();
+    match measure(&options) {
+        Ok(result) => {
+            println!("{result}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("abide-load: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(options: &Options) -> anyhow::Result<serde_json::Value> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let result = LocalSet::new().block_on(&runtime, run(&options))?;
-    println!("{result}");
-    Ok(())
+    LocalSet::new().block_on(&runtime, run(options))
 }
 
 async fn run(options: &Options) -> anyhow::Result<serde_json::Value> {

@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand};
 /// Puts a fixed rate of calls or frames on a running server and prints one line of JSON.
 ///
 /// Latencies are counted from the moment an operation should have started. `started_late_us` says
-/// how far the driver itself was behind: when its p99 is not far below the latencies, the driver is
-/// the bottleneck and the run says nothing about the server.
+/// how late operations left the driver: on sessions that is the driver's own doing, on calls it also
+/// grows when every connection waits for a reply.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES)]
 pub(crate) struct Options {

@@ -63,8 +63,8 @@ impl Schedule {
         dues.take_while(move |due| due.after < self.warmup + self.duration)
     }
 
-    /// Waits for an operation's moment; says how late it is, which is nothing but the driver's own
-    /// fault when the lane was free.
+    /// Waits for an operation's moment; says how late it is by then, which is the driver's own doing
+    /// unless the lane was busy.
     ///
     /// # Cancel safety
     /// Yes.

@@ -27,12 +27,18 @@ impl Handshake {
             let said = "the header connection must say 'upgrade': does a proxy on the way drop it?";
             return Err(Problem::new(&INVALID_HANDSHAKE, said));
         }
-        if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        if headers
+            .get(header::SEC_WEBSOCKET_VERSION)
+            .is_none_or(|version| version != "13")
+        {
             let said = "the version of the WebSocket protocol spoken here is 13";
-            return Err(Problem::new(&UPGRADE_REQUIRED, said)
-                .header(header::SEC_WEBSOCKET_VERSION, "13"));
+            return Err(
+                Problem::new(&UPGRADE_REQUIRED, said).header(header::SEC_WEBSOCKET_VERSION, "13")
+            );
         }
-        let key = headers.get(header::SEC_WEBSOCKET_KEY).map_or(&b""[..], |key| key.as_bytes());
+        let key = headers
+            .get(header::SEC_WEBSOCKET_KEY)
+            .map_or(&b""[..], |key| key.as_bytes());
         if !is_key(key) {
             let said = "the header sec-websocket-key must be 16 bytes in base 64";
             return Err(Problem::new(&INVALID_HANDSHAKE, said));
@@ -41,7 +47,10 @@ impl Handshake {
             .take(PROTOCOLS_MAX)
             .map(str::to_owned)
             .collect();
-        Ok(Some(Self { accept: derive_accept_key(key), protocols }))
+        Ok(Some(Self {
+            accept: derive_accept_key(key),
+            protocols,
+        }))
     }
 }
 
@@ -80,7 +89,10 @@ mod tests {
         ];
         let mut headers = HeaderMap::new();
         for (name, value) in usual.iter().chain(changed) {
-            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+            headers.insert(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
         }
         headers
     }
@@ -95,7 +107,11 @@ mod tests {
 
     #[test]
     fn what_is_no_handshake_is_refused() {
-        assert!(Handshake::read(&headers(&[("upgrade", "h2c")])).unwrap().is_none());
+        assert!(
+            Handshake::read(&headers(&[("upgrade", "h2c")]))
+                .unwrap()
+                .is_none()
+        );
         for broken in [
             ("connection", "keep-alive"),
             ("sec-websocket-version", "8"),

@@ -31,7 +31,13 @@ pub(super) enum Beat {
 impl Heartbeat {
     pub(super) fn new(interval: Duration, timeout: Duration) -> Self {
         let timer = Box::pin(sleep(interval));
-        Self { timer, interval, timeout, heard: false, silence: Duration::ZERO }
+        Self {
+            timer,
+            interval,
+            timeout,
+            heard: false,
+            silence: Duration::ZERO,
+        }
     }
 
     /// Something came from the client.
@@ -49,7 +55,11 @@ impl Heartbeat {
                 continue;
             }
             self.silence += self.interval;
-            return Poll::Ready(if self.silence >= self.timeout { Beat::Dead } else { Beat::Ping });
+            return Poll::Ready(if self.silence >= self.timeout {
+                Beat::Dead
+            } else {
+                Beat::Ping
+            });
         }
     }
 }

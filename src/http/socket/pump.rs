@@ -61,11 +61,7 @@ enum End {
 }
 
 impl Pump {
-    pub(super) fn new(
-        socket: WebSocketStream<Watched>,
-        connection: Connection,
-        app: &App,
-    ) -> Self {
+    pub(super) fn new(socket: WebSocketStream<Watched>, connection: Connection, app: &App) -> Self {
         let config = &app.config;
         Self {
             socket,
@@ -85,7 +81,11 @@ impl Pump {
     /// Pumps until the session ends, and ends it properly.
     pub(super) async fn run(mut self) {
         let end = std::future::poll_fn(|cx| self.poll(cx)).await;
-        let Self { mut socket, connection, .. } = self;
+        let Self {
+            mut socket,
+            connection,
+            ..
+        } = self;
         match end {
             End::Ours(close) => {
                 connection.closed(close.clone());
@@ -94,7 +94,12 @@ impl Pump {
             End::Theirs(close) => {
                 connection.closed(close);
                 // Reading on sends the echo, then ends.
-                drop(timeout(CLOSE_TIMEOUT, async { while socket.next().await.is_some() {} }).await);
+                drop(
+                    timeout(CLOSE_TIMEOUT, async {
+                        while socket.next().await.is_some() {}
+                    })
+                    .await,
+                );
             }
             End::Violation(close) => {
                 connection.closed(close.clone());
@@ -108,7 +113,10 @@ impl Pump {
     /// Does all that can be done now; ready when the session is to end.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         let ended = self.poll_both_ways(cx);
-        self.metrics.frames(std::mem::take(&mut self.received), std::mem::take(&mut self.sent));
+        self.metrics.frames(
+            std::mem::take(&mut self.received),
+            std::mem::take(&mut self.sent),
+        );
         ended
     }
 
@@ -165,7 +173,10 @@ impl Pump {
         Poll::Ready(match message {
             Some(Ok(Message::Text(text))) => match Text::try_from(Bytes::from(text)) {
                 Ok(text) => self.deliver(Frame::Text(text)),
-                Err(_) => Err(End::Violation(Close::new(Close::INVALID_PAYLOAD, "not UTF-8"))),
+                Err(_) => Err(End::Violation(Close::new(
+                    Close::INVALID_PAYLOAD,
+                    "not UTF-8",
+                ))),
             },
             Some(Ok(Message::Binary(bytes))) => self.deliver(Frame::Binary(bytes)),
             // The pong is queued already; it leaves with the next read or flush.
@@ -189,7 +200,9 @@ impl Pump {
     fn write(&mut self, frame: Frame) -> Result<(), End> {
         self.sent += 1;
         self.unflushed = true;
-        Pin::new(&mut self.socket).start_send(wire_frame(frame)).map_err(|_| End::Lost)
+        Pin::new(&mut self.socket)
+            .start_send(wire_frame(frame))
+            .map_err(|_| End::Lost)
     }
 
     fn poll_heartbeat(&mut self, cx: &mut Context<'_>) -> Poll<End> {
@@ -244,7 +257,10 @@ fn wire_frame(frame: Frame) -> Message {
 }
 
 fn message_of(close: Close) -> Message {
-    Message::Close(Some(CloseFrame { code: close.code.into(), reason: close.reason.into() }))
+    Message::Close(Some(CloseFrame {
+        code: close.code.into(),
+        reason: close.reason.into(),
+    }))
 }
 
 fn close_of(frame: Option<CloseFrame>) -> Close {
@@ -265,10 +281,10 @@ fn end_of(error: &Error) -> End {
             End::Violation(Close::new(Close::INVALID_PAYLOAD, "text that is not UTF-8"))
         }
         // Without a close frame: the client vanished rather than misbehaved.
-        Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => End::Lost,
-        Error::Protocol(error) => {
-            End::Violation(Close::new(PROTOCOL_ERROR, error.to_string()))
+        Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => {
+            End::Lost
         }
+        Error::Protocol(error) => End::Violation(Close::new(PROTOCOL_ERROR, error.to_string())),
         _ => End::Lost,
     }
 }

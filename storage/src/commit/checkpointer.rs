@@ -10,11 +10,11 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::clock;
 use super::counters::Counters;
 use super::memtable::Memtable;
 use super::overlay::Frozen;
 use super::shared::{PanicGuard, Shared, Stop};
+use crate::clock;
 use crate::engine::{EngineError, Row};
 use crate::key::{self, Meta};
 use crate::log::History;

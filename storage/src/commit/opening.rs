@@ -12,7 +12,6 @@ use tokio::sync::Notify;
 
 use super::LogStore;
 use super::checkpointer::Checkpointer;
-use super::clock;
 use super::committer::Committer;
 use super::options::{EngineKind, Options};
 use super::overlay::Overlay;
@@ -20,6 +19,7 @@ use super::readers::Readers;
 use super::recovery::{self, Recovered};
 use super::shared::{Queue, Shared, Stop};
 use super::space::Space;
+use crate::clock;
 use crate::engine::{Engine, EngineError, MemoryEngine};
 use crate::folder::{Folder, OpenError};
 use crate::key::{self, Meta};

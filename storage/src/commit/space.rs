@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::clock;
+use crate::clock;
 use crate::log::Disk;
 use crate::store::CommitError;
 

@@ -1,7 +1,7 @@
 //! One function per law. Each panics when the law is broken.
 
 #![expect(
-    clippy::missing_panics_doc,
+    clippy::unwrap_used,
     reason = "a law is a test: it panics when it is broken"
 )]
 
@@ -10,64 +10,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Fixture;
+use super::{Activation, Fixture, object, put};
 use crate::batch::{Commit, Section, Write, WriteBatch};
-use crate::id::{Epoch, Namespace, Object, ObjectId, Timestamp, Version};
+use crate::id::{Epoch, Namespace, Object, Timestamp, Version};
 use crate::store::{
     CommitError, Direction, Effect, Health, Opened, ReadError, Scan, ScheduledAlarm, Store, Ticket,
 };
 
-/// An activation as far as a store sees it.
-struct Writer {
-    store: Arc<dyn Store>,
-    object: Object,
-    epoch: Epoch,
-    version: Version,
-}
-
-impl Writer {
-    async fn open(store: &Arc<dyn Store>, object: &Object) -> Self {
-        let opened = store.open(object).await.expect("the object opens");
-        let (epoch, version) = (opened.epoch, opened.version);
-        Self {
-            store: store.clone(),
-            object: object.clone(),
-            epoch,
-            version,
-        }
-    }
-
-    fn try_commit(&mut self, writes: Vec<Write>) -> Result<Ticket, CommitError> {
-        let commit = Commit {
-            object: self.object.clone(),
-            name: None,
-            epoch: self.epoch,
-            version: self.version.next(),
-            batch: WriteBatch { writes },
-        };
-        let ticket = self.store.commit(commit)?;
-        self.version = self.version.next();
-        Ok(ticket)
-    }
-
-    async fn commit(&mut self, writes: Vec<Write>) {
-        let ticket = self.try_commit(writes).expect("the commit is accepted");
-        ticket.await.expect("the commit becomes durable");
-    }
-
-    async fn get(&self, key: &str) -> Option<Bytes> {
-        get(&self.store, &self.object, Section::Data, key).await
-    }
-}
-
-fn object(namespace: &str, name: &str) -> Object {
-    let namespace = Namespace::new(namespace).expect("a namespace");
-    let id = ObjectId::from_name(&namespace, name);
-    Object { namespace, id }
-}
-
-fn put(key: &str, value: impl Into<Bytes>) -> Write {
-    put_in(Section::Data, key, value)
+async fn activate(store: &Arc<dyn Store>, object: &Object) -> Activation {
+    Activation::open(store, object.clone())
+        .await
+        .expect("the object opens")
 }
 
 fn put_in(section: Section, key: &str, value: impl Into<Bytes>) -> Write {
@@ -174,7 +127,7 @@ pub async fn commits_survive_a_crash(fixture: &mut impl Fixture) {
 }
 
 async fn write_history(store: &Arc<dyn Store>, object: &Object) {
-    let mut writer = Writer::open(store, object).await;
+    let mut writer = activate(store, object).await;
     for number in 0..100 {
         let state = put_in(Section::State, "", format!("state {number}"));
         let alarm = put_in(
@@ -186,7 +139,7 @@ async fn write_history(store: &Arc<dyn Store>, object: &Object) {
             .commit(vec![
                 state,
                 alarm,
-                put(&format!("k{number:03}"), format!("v{number}")),
+                put(format!("k{number:03}"), format!("v{number}")),
             ])
             .await;
     }
@@ -219,7 +172,7 @@ async fn check_history(store: &Arc<dyn Store>, object: &Object) {
 /// Reads see accepted commits, durable or not.
 pub async fn reads_see_what_is_accepted(fixture: &mut impl Fixture) {
     let store = fixture.store();
-    let mut writer = Writer::open(&store, &object("chat", "lobby")).await;
+    let mut writer = activate(&store, &object("chat", "lobby")).await;
     let mut tickets = Vec::new();
     for number in 0..50 {
         let value = format!("v{number}");
@@ -242,7 +195,7 @@ pub async fn reads_see_what_is_accepted(fixture: &mut impl Fixture) {
 /// In one batch, the last write of a row is the one that counts.
 pub async fn the_last_write_of_a_row_wins(fixture: &mut impl Fixture) {
     let lobby = object("chat", "lobby");
-    let mut writer = Writer::open(&fixture.store(), &lobby).await;
+    let mut writer = activate(&fixture.store(), &lobby).await;
     writer
         .commit(vec![
             put("a", "1"),
@@ -263,14 +216,14 @@ pub async fn the_last_write_of_a_row_wins(fixture: &mut impl Fixture) {
 /// A deletion hides a row wherever that row is kept.
 pub async fn deletions_hide_older_rows(fixture: &mut impl Fixture) {
     let lobby = object("chat", "lobby");
-    let mut writer = Writer::open(&fixture.store(), &lobby).await;
+    let mut writer = activate(&fixture.store(), &lobby).await;
     writer
         .commit(vec![put("a", "1"), put("b", "1"), put("c", "1")])
         .await;
     drop(writer);
     fixture.reopen().await;
 
-    let mut writer = Writer::open(&fixture.store(), &lobby).await;
+    let mut writer = activate(&fixture.store(), &lobby).await;
     writer
         .commit(vec![delete("a"), delete("never there")])
         .await;
@@ -287,7 +240,7 @@ pub async fn deletions_hide_older_rows(fixture: &mut impl Fixture) {
 /// Scans answer the rows inside their bounds, in their direction, up to their limit.
 pub async fn scans_keep_to_bounds_order_and_limit(fixture: &mut impl Fixture) {
     let lobby = object("chat", "lobby");
-    let mut writer = Writer::open(&fixture.store(), &lobby).await;
+    let mut writer = activate(&fixture.store(), &lobby).await;
     writer
         .commit(["a", "b", "c", "d"].map(|key| put(key, "1")).into())
         .await;
@@ -335,16 +288,16 @@ pub async fn scans_keep_to_bounds_order_and_limit(fixture: &mut impl Fixture) {
 /// Rows written long ago and just now are one sequence, whatever the limit.
 pub async fn scans_merge_old_and_new_rows(fixture: &mut impl Fixture) {
     let lobby = object("chat", "lobby");
-    let mut writer = Writer::open(&fixture.store(), &lobby).await;
+    let mut writer = activate(&fixture.store(), &lobby).await;
     for number in 0..40 {
         writer
-            .commit(vec![put(&format!("{number:02}"), "old")])
+            .commit(vec![put(format!("{number:02}"), "old")])
             .await;
     }
     drop(writer);
     fixture.reopen().await;
     let store = fixture.store();
-    let mut writer = Writer::open(&store, &lobby).await;
+    let mut writer = activate(&store, &lobby).await;
     let mut wanted = Vec::new();
     for number in 0..40 {
         let key = format!("{number:02}");
@@ -355,7 +308,7 @@ pub async fn scans_merge_old_and_new_rows(fixture: &mut impl Fixture) {
                 wanted.push(format!("{key}=new"));
             }
             2 => {
-                writer.commit(vec![put(&format!("{key}+"), "new")]).await;
+                writer.commit(vec![put(format!("{key}+"), "new")]).await;
                 wanted.extend([format!("{key}=old"), format!("{key}+=new")]);
             }
             _ => wanted.push(format!("{key}=old")),
@@ -381,11 +334,11 @@ pub async fn scans_merge_old_and_new_rows(fixture: &mut impl Fixture) {
 pub async fn sections_and_objects_are_apart(fixture: &mut impl Fixture) {
     let (lobby, garden) = (object("chat", "lobby"), object("chat", "garden"));
     let store = fixture.store();
-    let mut writer = Writer::open(&store, &lobby).await;
+    let mut writer = activate(&store, &lobby).await;
     writer
         .commit(vec![put("k", "data"), put_in(Section::Alarm, "k", "alarm")])
         .await;
-    let mut other = Writer::open(&store, &garden).await;
+    let mut other = activate(&store, &garden).await;
     other.commit(vec![put("k", "garden")]).await;
     drop((writer, other, store));
     for _ in 0..2 {
@@ -410,9 +363,9 @@ pub async fn sections_and_objects_are_apart(fixture: &mut impl Fixture) {
 pub async fn a_newer_opening_fences_the_older(fixture: &mut impl Fixture) {
     let store = fixture.store();
     let lobby = object("chat", "lobby");
-    let mut old = Writer::open(&store, &lobby).await;
+    let mut old = activate(&store, &lobby).await;
     old.commit(vec![put("k", "1")]).await;
-    let mut new = Writer::open(&store, &lobby).await;
+    let mut new = activate(&store, &lobby).await;
     assert!(new.epoch > old.epoch);
     assert_eq!(new.version, Version(1));
     let epoch = old.epoch;
@@ -424,7 +377,7 @@ pub async fn a_newer_opening_fences_the_older(fixture: &mut impl Fixture) {
     new.commit(vec![put("k", "3")]).await;
     assert_eq!(new.get("k").await, Some("3".into()));
 
-    let mut never_opened = Writer {
+    let mut never_opened = Activation {
         epoch: Epoch(new.epoch.0 + 1),
         ..old
     };
@@ -437,8 +390,8 @@ pub async fn a_newer_opening_fences_the_older(fixture: &mut impl Fixture) {
 pub async fn closing_fences_its_own_epoch_only(fixture: &mut impl Fixture) {
     let store = fixture.store();
     let lobby = object("chat", "lobby");
-    let old = Writer::open(&store, &lobby).await;
-    let mut new = Writer::open(&store, &lobby).await;
+    let old = activate(&store, &lobby).await;
+    let mut new = activate(&store, &lobby).await;
     store.close(&lobby, old.epoch);
     let pending = new.try_commit(vec![put("k", "1")]).expect("still open");
     store.close(&lobby, new.epoch);
@@ -458,7 +411,7 @@ pub async fn epochs_grow_through_everything(fixture: &mut impl Fixture) {
     let lobby = object("chat", "lobby");
     let mut last = Epoch(0);
     for round in 0..6 {
-        let mut writer = Writer::open(&fixture.store(), &lobby).await;
+        let mut writer = activate(&fixture.store(), &lobby).await;
         assert!(writer.epoch > last, "{} after {last}", writer.epoch);
         last = writer.epoch;
         writer.commit(vec![put("k", "1")]).await;
@@ -474,7 +427,7 @@ pub async fn epochs_grow_through_everything(fixture: &mut impl Fixture) {
 /// Tickets of one object answer in the order of its commits.
 pub async fn tickets_answer_in_order(fixture: &mut impl Fixture) {
     let store = fixture.store();
-    let mut writer = Writer::open(&store, &object("chat", "lobby")).await;
+    let mut writer = activate(&store, &object("chat", "lobby")).await;
     for _ in 0..20 {
         let accept = |number: i32| writer.try_commit(vec![put("k", format!("{number}"))]);
         let mut tickets: Vec<_> = (0..20).map(accept).map(Result::unwrap).collect();
@@ -489,7 +442,7 @@ pub async fn tickets_answer_in_order(fixture: &mut impl Fixture) {
 /// A commit whose ticket is dropped becomes durable like any other.
 pub async fn a_dropped_ticket_takes_nothing_back(fixture: &mut impl Fixture) {
     let lobby = object("chat", "lobby");
-    let mut writer = Writer::open(&fixture.store(), &lobby).await;
+    let mut writer = activate(&fixture.store(), &lobby).await;
     drop(
         writer
             .try_commit(vec![put("dropped", "1")])
@@ -509,7 +462,7 @@ pub async fn opening_shows_durable_commits_only(fixture: &mut impl Fixture) {
     let lobby = object("chat", "lobby");
     for round in 1..=20 {
         let store = fixture.store();
-        let mut writer = Writer::open(&store, &lobby).await;
+        let mut writer = activate(&store, &lobby).await;
         let mut ticket = writer
             .try_commit(vec![put("k", format!("{round}"))])
             .expect("accepted");
@@ -538,7 +491,7 @@ pub async fn alarms_are_listed_by_time(fixture: &mut impl Fixture) {
         object: object.clone(),
         name: name.into(),
     };
-    let mut writer = Writer::open(&fixture.store(), &lobby).await;
+    let mut writer = activate(&fixture.store(), &lobby).await;
     writer
         .commit(vec![
             schedule(300, "c"),
@@ -546,13 +499,13 @@ pub async fn alarms_are_listed_by_time(fixture: &mut impl Fixture) {
             schedule(200, "b"),
         ])
         .await;
-    let mut other = Writer::open(&fixture.store(), &garden).await;
+    let mut other = activate(&fixture.store(), &garden).await;
     other
         .commit(vec![schedule(150, "x"), schedule(1 << 40, "far")])
         .await;
     drop((writer, other));
     fixture.reopen().await;
-    let mut writer = Writer::open(&fixture.store(), &lobby).await;
+    let mut writer = activate(&fixture.store(), &lobby).await;
     writer
         .commit(vec![
             unschedule(200, "b"),
@@ -591,7 +544,7 @@ pub async fn objects_are_listed_by_namespace(fixture: &mut impl Fixture) {
     let mut wanted = Vec::new();
     for number in 0..30 {
         let object = object("chat", &format!("room {number}"));
-        let mut writer = Writer::open(&fixture.store(), &object).await;
+        let mut writer = activate(&fixture.store(), &object).await;
         for _ in 0..=number % 3 {
             writer.commit(vec![put("k", "1")]).await;
         }
@@ -600,13 +553,13 @@ pub async fn objects_are_listed_by_namespace(fixture: &mut impl Fixture) {
         if number == 15 {
             fixture.reopen().await;
             // Written again, so that old and new rows name the same object.
-            let mut writer = Writer::open(&fixture.store(), &object).await;
+            let mut writer = activate(&fixture.store(), &object).await;
             writer.commit(vec![put("k", "2")]).await;
             wanted.last_mut().expect("just pushed").1 = writer.version;
         }
     }
     wanted.sort_unstable();
-    let mut other = Writer::open(&fixture.store(), &object("chat2", "room")).await;
+    let mut other = activate(&fixture.store(), &object("chat2", "room")).await;
     other.commit(vec![put("k", "1")]).await;
     drop(other);
     for limit in [1, 7, 99] {
@@ -629,7 +582,7 @@ pub async fn objects_are_listed_by_namespace(fixture: &mut impl Fixture) {
 /// The name of the first commit stays with the object, whether later commits repeat it or not.
 pub async fn names_are_kept(fixture: &mut impl Fixture) {
     let lobby = object("chat", "lobby");
-    let mut writer = Writer::open(&fixture.store(), &lobby).await;
+    let mut writer = activate(&fixture.store(), &lobby).await;
     let commit = Commit {
         object: lobby.clone(),
         name: Some("lobby".into()),
@@ -649,7 +602,7 @@ pub async fn names_are_kept(fixture: &mut impl Fixture) {
     writer.commit(vec![put("k", "2")]).await;
     drop(writer);
     for round in 0..3 {
-        let mut writer = Writer::open(&fixture.store(), &lobby).await;
+        let mut writer = activate(&fixture.store(), &lobby).await;
         writer.commit(vec![put("k", "3")]).await;
         drop(writer);
         assert_eq!(
@@ -673,7 +626,7 @@ pub async fn names_are_kept(fixture: &mut impl Fixture) {
 /// A commit above the limit is refused before anything is written; the next one may be smaller.
 pub async fn too_large_commits_leave_no_trace(fixture: &mut impl Fixture) {
     let store = fixture.store();
-    let mut writer = Writer::open(&store, &object("chat", "lobby")).await;
+    let mut writer = activate(&store, &object("chat", "lobby")).await;
     writer.commit(vec![put("a", "1")]).await;
     let large = Bytes::from(vec![7; 64 << 20]);
     let error = writer
@@ -704,7 +657,7 @@ pub async fn large_values_come_and_go(fixture: &mut impl Fixture) {
         let value: Bytes = (0..size)
             .map(|at| u8::try_from((at * 7 + round) % 251).unwrap())
             .collect();
-        let mut writer = Writer::open(&fixture.store(), &lobby).await;
+        let mut writer = activate(&fixture.store(), &lobby).await;
         writer
             .commit(vec![put("k", value.clone()), put("l", "neighbour")])
             .await;
@@ -726,7 +679,7 @@ pub async fn large_values_come_and_go(fixture: &mut impl Fixture) {
             [("k".into(), value), ("l".into(), "neighbour".into())]
         );
     }
-    let mut writer = Writer::open(&fixture.store(), &lobby).await;
+    let mut writer = activate(&fixture.store(), &lobby).await;
     writer.commit(vec![delete("k")]).await;
     drop(writer);
     fixture.reopen().await;
@@ -742,7 +695,7 @@ pub async fn many_objects_at_once(fixture: &mut impl Fixture) {
     let write = |object: Object| {
         let store = store.clone();
         async move {
-            let mut writer = Writer::open(&store, &object).await;
+            let mut writer = activate(&store, &object).await;
             for number in 0..20 {
                 writer
                     .commit(vec![
@@ -777,7 +730,7 @@ pub async fn room_is_there(fixture: &mut impl Fixture) {
 pub async fn shutdown_refuses_commits(fixture: &mut impl Fixture) {
     let lobby = object("chat", "lobby");
     let store = fixture.store();
-    let mut writer = Writer::open(&store, &lobby).await;
+    let mut writer = activate(&store, &lobby).await;
     let accepted = writer.try_commit(vec![put("k", "1")]).expect("accepted");
     store.shutdown().await;
     store.shutdown().await;

@@ -6,11 +6,12 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::segment::{self, HeaderError, SegmentHeader};
-use super::{Disk, record, segment_number};
+use super::{Disk, LogFile, record, segment_number};
 
 /// What reading the log found.
 #[derive(Debug)]
@@ -57,7 +58,7 @@ pub(crate) enum ReplayError {
     },
 }
 
-/// Reads all segments of the folder and hands the payload of each record that has a commit after
+/// Reads the folder's segments and hands the payload of each record that has a commit after
 /// `checkpoint` to `visit`, with the sequence of the record's first commit. Changes nothing.
 pub(crate) fn replay(
     disk: &dyn Disk,
@@ -72,43 +73,74 @@ pub(crate) fn replay(
         cut_tail_bytes: 0,
         segments: Vec::new(),
     };
-    let numbered = numbered_segments(disk, folder)?;
-    if numbered.is_empty() && checkpoint > 0 {
-        let problem = format!("no segment is there, though the engine is at commit {checkpoint}");
+    let opened = open_segments(disk, folder)?;
+    // The last one that may hold the first commit wanted; what is before it waits for removal only.
+    let first = opened
+        .iter()
+        .rposition(|one| one.header.first_sequence <= checkpoint + 1);
+    let Some(first) = first else {
+        return match opened.first() {
+            None if checkpoint == 0 => Ok(replayed),
+            None => {
+                let problem = format!("no segment, though the engine is at commit {checkpoint}");
+                Err(ReplayError::Corrupt {
+                    file: folder.into(),
+                    offset: 0,
+                    problem,
+                })
+            }
+            Some(one) => Err(one.corrupt(
+                0,
+                format!(
+                    "it starts at commit {}, the engine ends at {checkpoint}: segments are missing",
+                    one.header.first_sequence
+                ),
+            )),
+        };
+    };
+    for pair in opened[..=first].windows(2) {
+        replayed
+            .segments
+            .push(pair[0].found(pair[1].header.first_sequence, 0));
+    }
+    let mut before: Option<FoundSegment> = None;
+    for (index, segment) in opened.iter().enumerate().skip(first) {
+        if let Some(before) = before {
+            check_continuity(&before, segment)?;
+        }
+        let is_last = index + 1 == opened.len();
+        let (bytes, found) = segment.read(checkpoint, &mut replayed, visit)?;
+        if is_last {
+            replayed.cut_tail_bytes = segment.check_tail(&bytes, &found)?;
+        }
+        replayed.segments.push(found.clone());
+        before = Some(found);
+    }
+    let last = before.expect("the loop reads at least the segment it starts with");
+    // The engine never gets a commit that the log does not hold durably.
+    if last.next_sequence <= checkpoint {
+        let found = last.next_sequence - 1;
+        let problem =
+            format!("the log ends with commit {found}, though the engine is at {checkpoint}");
         return Err(ReplayError::Corrupt {
-            file: folder.into(),
-            offset: 0,
+            file: last.path,
+            offset: last.end as u64,
             problem,
         });
     }
-    let count = numbered.len();
-    for (index, (number, path)) in numbered.into_iter().enumerate() {
-        let is_last = index + 1 == count;
-        read_segment(
-            disk,
-            path,
-            number,
-            is_last,
-            checkpoint,
-            &mut replayed,
-            visit,
-        )?;
-    }
-    match replayed.segments.last() {
-        // The engine never gets a commit that the log does not hold durably.
-        Some(last) if last.next_sequence <= checkpoint => Err(ReplayError::Corrupt {
-            file: last.path.clone(),
-            offset: last.end as u64,
-            problem: format!(
-                "the log ends with commit {}, though the engine is at commit {checkpoint}",
-                last.next_sequence - 1
-            ),
-        }),
-        _ => Ok(replayed),
-    }
+    replayed.next_sequence = last.next_sequence;
+    Ok(replayed)
 }
 
-fn numbered_segments(disk: &dyn Disk, folder: &Path) -> Result<Vec<(u64, PathBuf)>, ReplayError> {
+/// A segment with a valid header.
+struct OpenSegment {
+    path: PathBuf,
+    file: Arc<dyn LogFile>,
+    header: SegmentHeader,
+}
+
+/// All segments in order.
+fn open_segments(disk: &dyn Disk, folder: &Path) -> Result<Vec<OpenSegment>, ReplayError> {
     let io_error = |source| ReplayError::Io {
         file: folder.into(),
         source,
@@ -120,112 +152,128 @@ fn numbered_segments(disk: &dyn Disk, folder: &Path) -> Result<Vec<(u64, PathBuf
         .filter_map(|path| Some((segment_number(&path)?, path)))
         .collect();
     numbered.sort();
-    Ok(numbered)
+    numbered
+        .into_iter()
+        .map(|(number, path)| OpenSegment::new(disk, path, number))
+        .collect()
 }
 
-fn read_segment(
-    disk: &dyn Disk,
-    path: PathBuf,
-    number: u64,
-    is_last: bool,
-    checkpoint: u64,
-    replayed: &mut Replayed,
-    visit: &mut dyn FnMut(u64, Bytes) -> Result<(), String>,
-) -> Result<(), ReplayError> {
-    let corrupt = |offset: usize, problem: String| ReplayError::Corrupt {
-        file: path.clone(),
-        offset: offset as u64,
-        problem,
-    };
-    let bytes = read_file(disk, &path).map_err(|source| ReplayError::Io {
-        file: path.clone(),
-        source,
-    })?;
-    let header = match SegmentHeader::decode(&bytes) {
-        Ok(header) if header.number == number => header,
-        Ok(header) => {
-            return Err(corrupt(
-                0,
-                format!("the header is that of segment {}", header.number),
-            ));
-        }
-        Err(HeaderError::NewerFormat { found, supported }) => {
-            return Err(ReplayError::NewerFormat {
-                file: path,
-                found,
-                supported,
-            });
-        }
+impl OpenSegment {
+    fn new(disk: &dyn Disk, path: PathBuf, number: u64) -> Result<Self, ReplayError> {
+        let mut bytes = vec![0; segment::HEADER_SIZE_BYTES];
+        let read = disk.open(&path).and_then(|file| {
+            let read = file.read_at(&mut bytes, 0)?;
+            Ok((file, read))
+        });
+        let (file, read) = match read {
+            Ok(read) => read,
+            Err(source) => return Err(ReplayError::Io { file: path, source }),
+        };
         // A header is synced before the file gets its name: no crash leaves a torn one.
-        Err(HeaderError::Damaged) => return Err(corrupt(0, "the header is damaged".into())),
-    };
-    check_continuity(&header, checkpoint, replayed).map_err(|problem| corrupt(0, problem))?;
+        let problem = match SegmentHeader::decode(&bytes[..read]) {
+            Ok(header) if header.number == number => return Ok(Self { path, file, header }),
+            Ok(header) => format!("the header is that of segment {}", header.number),
+            Err(HeaderError::Damaged) => "the header is damaged".into(),
+            Err(HeaderError::NewerFormat { found, supported }) => {
+                return Err(ReplayError::NewerFormat {
+                    file: path,
+                    found,
+                    supported,
+                });
+            }
+        };
+        Err(ReplayError::Corrupt {
+            file: path,
+            offset: 0,
+            problem,
+        })
+    }
 
-    let mut next_sequence = header.first_sequence;
-    let mut offset = segment::HEADER_SIZE_BYTES;
-    while let Some(record) =
-        record::read(&header, &bytes, offset).filter(|r| r.first_sequence == next_sequence)
-    {
-        next_sequence += u64::from(record.count);
-        if next_sequence > checkpoint + 1 {
-            replayed.records += 1;
-            replayed.bytes += record.payload.len() as u64;
-            // Copied, so that rows kept from it do not keep the whole segment in memory.
-            visit(
-                record.first_sequence,
-                Bytes::copy_from_slice(record.payload),
-            )
-            .map_err(|problem| corrupt(offset, problem))?;
+    fn corrupt(&self, offset: usize, problem: String) -> ReplayError {
+        ReplayError::Corrupt {
+            file: self.path.clone(),
+            offset: offset as u64,
+            problem,
         }
-        offset += record::size_bytes(record.payload.len());
     }
-    if is_last {
-        if let Some(later) = record::find_after(&header, &bytes, offset, next_sequence) {
-            let problem = format!("damaged, though a valid record follows at {later}");
-            return Err(corrupt(offset, problem));
+
+    fn found(&self, next_sequence: u64, end: usize) -> FoundSegment {
+        FoundSegment {
+            path: self.path.clone(),
+            header: self.header,
+            next_sequence,
+            end,
         }
-        replayed.cut_tail_bytes = record::claimed_size_bytes(&header, &bytes, offset);
     }
-    replayed.next_sequence = replayed.next_sequence.max(next_sequence);
-    replayed.segments.push(FoundSegment {
-        path,
-        header,
-        next_sequence,
-        end: offset,
-    });
+
+    fn read(
+        &self,
+        checkpoint: u64,
+        replayed: &mut Replayed,
+        visit: &mut dyn FnMut(u64, Bytes) -> Result<(), String>,
+    ) -> Result<(Vec<u8>, FoundSegment), ReplayError> {
+        let header = &self.header;
+        let bytes = read_file(&*self.file).map_err(|source| ReplayError::Io {
+            file: self.path.clone(),
+            source,
+        })?;
+        let mut next_sequence = header.first_sequence;
+        let mut offset = segment::HEADER_SIZE_BYTES;
+        while let Some(record) =
+            record::read(header, &bytes, offset).filter(|r| r.first_sequence == next_sequence)
+        {
+            next_sequence += u64::from(record.count);
+            if next_sequence > checkpoint + 1 {
+                replayed.records += 1;
+                replayed.bytes += record.payload.len() as u64;
+                // Copied, so that rows kept from it do not keep the whole segment in memory.
+                visit(
+                    record.first_sequence,
+                    Bytes::copy_from_slice(record.payload),
+                )
+                .map_err(|problem| self.corrupt(offset, problem))?;
+            }
+            offset += record::size_bytes(record.payload.len());
+        }
+        Ok((bytes, self.found(next_sequence, offset)))
+    }
+
+    /// Makes sure that nothing acknowledged stands behind the last valid record. Answers the
+    /// bytes of a torn one.
+    fn check_tail(&self, bytes: &[u8], found: &FoundSegment) -> Result<u64, ReplayError> {
+        match record::find_after(&self.header, bytes, found.end, found.next_sequence) {
+            Some(later) => {
+                let problem = format!("damaged, though a valid record follows at {later}");
+                Err(self.corrupt(found.end, problem))
+            }
+            None => Ok(record::claimed_size_bytes(&self.header, bytes, found.end)),
+        }
+    }
+}
+
+/// Segments follow each other in number and in sequence.
+fn check_continuity(before: &FoundSegment, next: &OpenSegment) -> Result<(), ReplayError> {
+    let wanted = before.header.number + 1;
+    if next.header.number != wanted {
+        return Err(next.corrupt(0, format!("segment {wanted} before it is missing")));
+    }
+    if next.header.first_sequence != before.next_sequence {
+        let (found, wanted) = (before.next_sequence - 1, next.header.first_sequence - 1);
+        let problem = format!("its last valid record ends with commit {found} instead of {wanted}");
+        let (file, offset) = (before.path.clone(), before.end as u64);
+        return Err(ReplayError::Corrupt {
+            file,
+            offset,
+            problem,
+        });
+    }
     Ok(())
 }
 
-/// Segments follow each other in number and sequence, and the first one starts no later than
-/// where the engine ends.
-fn check_continuity(
-    header: &SegmentHeader,
-    checkpoint: u64,
-    replayed: &Replayed,
-) -> Result<(), String> {
-    let first = header.first_sequence;
-    match replayed.segments.last() {
-        None if first > checkpoint + 1 => Err(format!(
-            "it starts at commit {first}, the engine ends at {checkpoint}: segments are missing"
-        )),
-        Some(before) if before.header.number + 1 != header.number => {
-            Err(format!("segment {} is missing", before.header.number + 1))
-        }
-        Some(before) if before.next_sequence != first => Err(format!(
-            "it starts at commit {first}, but the segment before ends at byte {} with commit {}: \
-             records in between are damaged",
-            before.end,
-            before.next_sequence.saturating_sub(1)
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn read_file(disk: &dyn Disk, path: &Path) -> io::Result<Bytes> {
-    let file = disk.open(path)?;
+fn read_file(file: &dyn LogFile) -> io::Result<Vec<u8>> {
     let size_bytes = usize::try_from(file.size_bytes()?).map_err(io::Error::other)?;
     let mut bytes = vec![0; size_bytes];
     let read = file.read_at(&mut bytes, 0)?;
     bytes.truncate(read);
-    Ok(bytes.into())
+    Ok(bytes)
 }

@@ -5,17 +5,21 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
 use super::disk::{Disk, LogFile};
 use super::is_spare;
+use crate::clock;
 
 /// Spares kept at most; more used segments are removed. Two, because one checkpoint may free
 /// several segments at once and the next ones are needed at the same pace.
 const SPARES_MAX: usize = 2;
 /// Zeros written between two syncs, bytes: small enough that the commits' own syncs do not wait long.
 const CHUNK_SIZE_BYTES: usize = 1 << 20;
+/// Longest pause between two chunks.
+const PAUSE_MAX: Duration = Duration::from_millis(20);
 
 /// A file of the full segment size, durable, waiting for its header and name.
 #[derive(Debug)]
@@ -43,8 +47,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     ready: Vec<Spare>,
-    /// The last attempt failed; taken by whoever waits for a spare, which starts the next attempt.
-    failed: Option<io::Error>,
+    /// The last attempt failed; the next one is made when a spare is asked for again.
+    has_failed: bool,
     last_number: u64,
     stopping: bool,
 }
@@ -83,26 +87,18 @@ impl Spares {
         })
     }
 
-    /// A spare; waits for it when none is ready.
-    pub(super) fn take(&self) -> io::Result<Spare> {
+    /// A spare, if one is ready; another one is made in any case.
+    pub(super) fn take(&self) -> Option<Spare> {
         let mut state = self.shared.state.lock();
-        let mut is_fresh = false;
-        loop {
-            if let Some(spare) = state.ready.pop() {
-                self.shared.changed.notify_all();
-                return Ok(spare);
-            }
-            if let Some(error) = state.failed.take() {
-                self.shared.changed.notify_all();
-                // A failure may be hours old, and its cause gone: only one of an attempt made
-                // while we wait counts.
-                if is_fresh {
-                    return Err(error);
-                }
-                is_fresh = true;
-            }
-            self.shared.changed.wait(&mut state);
-        }
+        state.has_failed = false;
+        self.shared.changed.notify_all();
+        state.ready.pop()
+    }
+
+    /// A small spare, made while the caller waits: slower than a ready one, faster than waiting for
+    /// a full one.
+    pub(super) fn make_small(&self, size_bytes: u64) -> io::Result<Spare> {
+        self.shared.make(size_bytes, Pace::Hurry)
     }
 
     /// The way for used segments to become spares, for other threads.
@@ -152,27 +148,31 @@ impl Shared {
         loop {
             {
                 let mut state = self.state.lock();
-                while !state.stopping && (!state.ready.is_empty() || state.failed.is_some()) {
+                while !state.stopping && (!state.ready.is_empty() || state.has_failed) {
                     self.changed.wait(&mut state);
                 }
                 if state.stopping {
                     return;
                 }
             }
-            let made = self.make();
+            let made = self.make(self.size_bytes, Pace::Background);
             let mut state = self.state.lock();
             match made {
                 Ok(spare) => state.ready.push(spare),
-                Err(error) => state.failed = Some(error),
+                Err(_) if state.stopping => return,
+                Err(error) => {
+                    tracing::warn!(%error, "no spare segment could be made");
+                    state.has_failed = true;
+                }
             }
-            self.changed.notify_all();
         }
     }
 
-    fn make(&self) -> io::Result<Spare> {
+    fn make(&self, size_bytes: u64, pace: Pace) -> io::Result<Spare> {
         let path = self.next_path();
         let file = self.disk.create(&path)?;
-        fill_with_zeros(&*file, self.size_bytes, || self.state.lock().stopping).inspect_err(|_| {
+        let stop = || pace == Pace::Background && self.state.lock().stopping;
+        fill_with_zeros(&*file, size_bytes, pace, stop).inspect_err(|_| {
             // What is left of it would take space that is needed just now.
             if let Err(error) = self.disk.remove(&path) {
                 tracing::warn!(file = %path.display(), %error, "an incomplete spare stays behind");
@@ -199,10 +199,20 @@ fn spare_number(path: &Path) -> u64 {
         .unwrap_or(0)
 }
 
+/// How a file is filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// Somebody waits.
+    Hurry,
+    /// The disk is left to others half of the time.
+    Background,
+}
+
 /// Writes zeros up to `size_bytes` and makes them durable, unless told to stop.
 pub(super) fn fill_with_zeros(
     file: &dyn LogFile,
     size_bytes: u64,
+    pace: Pace,
     stop: impl Fn() -> bool,
 ) -> io::Result<()> {
     let zeros = vec![0; CHUNK_SIZE_BYTES];
@@ -211,6 +221,7 @@ pub(super) fn fill_with_zeros(
         if stop() {
             return Err(io::Error::other("the store is closing"));
         }
+        let started = clock::now();
         let rest = size_bytes - offset;
         let chunk = usize::try_from(rest)
             .unwrap_or(usize::MAX)
@@ -218,6 +229,9 @@ pub(super) fn fill_with_zeros(
         file.write_at(&zeros[..chunk], offset)?;
         file.sync()?;
         offset += chunk as u64;
+        if pace == Pace::Background {
+            thread::sleep(clock::now().duration_since(started).min(PAUSE_MAX));
+        }
     }
     Ok(())
 }

@@ -9,13 +9,13 @@ use parking_lot::Mutex;
 
 use super::replay::{FoundSegment, Replayed};
 use super::segment::{self, SegmentHeader};
-use super::spare::{Recycler, Spare, Spares, fill_with_zeros};
+use super::spare::{Pace, Recycler, Spare, Spares, fill_with_zeros};
 use super::{Disk, LogFile, is_disk_full, record, segment_path};
 
 /// Sizes of segments.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LogOptions {
-    /// Size of the first segment of a new store, bytes.
+    /// Size of the first segment of a new store, and of those made in a hurry, bytes.
     pub(crate) first_segment_size_bytes: u64,
     /// Size of all others, bytes.
     pub(crate) segment_size_bytes: u64,
@@ -29,6 +29,7 @@ pub(crate) struct Log {
     current: Current,
     spares: Spares,
     history: Arc<History>,
+    small_segment_size_bytes: u64,
     /// Reused for every record.
     buffer: Vec<u8>,
     next_sequence: u64,
@@ -95,7 +96,12 @@ impl Log {
                     disk.remove(&path)?;
                 }
                 let file = disk.create(&path)?;
-                fill_with_zeros(&*file, options.first_segment_size_bytes, || false)?;
+                fill_with_zeros(
+                    &*file,
+                    options.first_segment_size_bytes,
+                    Pace::Hurry,
+                    || false,
+                )?;
                 let first = Spare { path, file };
                 start_segment(&*disk, folder, first, 1, next_sequence)
                     .map_err(AppendError::into_io)?
@@ -114,6 +120,7 @@ impl Log {
             current,
             spares,
             history,
+            small_segment_size_bytes: options.first_segment_size_bytes,
             buffer: Vec::new(),
             next_sequence,
         })
@@ -144,7 +151,7 @@ impl Log {
         commits.for_each(|commit| self.buffer.extend_from_slice(commit));
         let size_bytes = record::size_bytes(self.buffer.len() - record::HEADER_SIZE_BYTES) as u64;
         if self.current.offset + size_bytes > self.current.header.size_bytes {
-            self.roll()?;
+            self.roll(size_bytes)?;
         }
         assert!(
             self.current.offset + size_bytes <= self.current.header.size_bytes,
@@ -168,8 +175,16 @@ impl Log {
         Ok(size_bytes)
     }
 
-    fn roll(&mut self) -> Result<(), AppendError> {
-        let spare = self.spares.take().map_err(failure)?;
+    /// Goes on in a new segment with room for a record of `needed_bytes`.
+    fn roll(&mut self, needed_bytes: u64) -> Result<(), AppendError> {
+        let spare = match self.spares.take() {
+            Some(spare) => spare,
+            None => {
+                let fitting = segment::HEADER_SIZE_BYTES as u64 + needed_bytes;
+                let size_bytes = self.small_segment_size_bytes.max(fitting);
+                self.spares.make_small(size_bytes).map_err(failure)?
+            }
+        };
         let number = self.current.header.number + 1;
         let next = start_segment(&*self.disk, &self.folder, spare, number, self.next_sequence)?;
         let closed = std::mem::replace(&mut self.current, next);

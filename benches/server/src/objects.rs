@@ -1,0 +1,53 @@
+//! Three objects that do the least their kind can do, so that the server is what is measured.
+
+use abide::prelude::*;
+
+/// A durable number: each increment is a commit.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Counter {
+    value: u64,
+}
+
+#[actor]
+impl Counter {
+    /// Adds one and returns the new value.
+    #[call]
+    fn increment(&mut self) -> u64 {
+        self.value += 1;
+        self.value
+    }
+
+    /// The current value.
+    #[call]
+    fn get(&self) -> u64 {
+        self.value
+    }
+}
+
+/// Sends every frame back; a turn without a commit.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Echo {}
+
+#[actor]
+impl Echo {
+    /// Takes every session: without this callback an object has none.
+    fn connected(&mut self, _session: &Session, _request: &ConnectRequest) {}
+
+    fn message(&mut self, session: &Session, frame: Frame) {
+        session.send(frame);
+    }
+}
+
+/// Sends every frame to all members, the sender too.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Room {}
+
+#[actor]
+impl Room {
+    /// Takes every session: without this callback an object has none.
+    fn connected(&mut self, _session: &Session, _request: &ConnectRequest) {}
+
+    fn message(&mut self, ctx: &mut Context<Self>, _session: &Session, frame: Frame) {
+        ctx.broadcast(frame);
+    }
+}

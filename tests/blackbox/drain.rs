@@ -1,0 +1,181 @@
+//! SIGTERM: nothing acknowledged is lost, nobody is left hanging, exit code 0.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use abide::Config;
+use abide::config::Span;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::support::http::{Client, get};
+use crate::support::objects::door;
+use crate::support::process::Abide;
+use crate::support::socket::Socket;
+use crate::support::{config, server, server_with};
+
+/// Writers that increment one counter each until the server stops answering; the counts that
+/// were acknowledged.
+pub(crate) struct Load {
+    writers: JoinSet<u64>,
+    acknowledged: Arc<Semaphore>,
+}
+
+impl Load {
+    pub(crate) async fn start(addr: SocketAddr, writers: usize, round: u32) -> Self {
+        let acknowledged = Arc::new(Semaphore::new(0));
+        let mut load = Self {
+            writers: JoinSet::new(),
+            acknowledged,
+        };
+        for writer in 0..writers {
+            let acknowledged = load.acknowledged.clone();
+            let mut client = Client::connect(addr).await;
+            load.writers.spawn(async move {
+                let path = format!("/v1/counter/{round}-{writer}/increment");
+                let head = format!(
+                    "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 8\r\n\r\n{{\"by\":1}}"
+                );
+                let mut last = 0;
+                loop {
+                    client.write(head.as_bytes()).await;
+                    match client.response().await {
+                        Some(reply) if reply.status == 200 => {
+                            last += 1;
+                            assert_eq!(reply.json(), last, "one writer, one counter");
+                            acknowledged.add_permits(1);
+                        }
+                        Some(reply) => {
+                            assert_eq!(reply.json()["effect"], "none", "{reply:?}");
+                            return last;
+                        }
+                        None => return last,
+                    }
+                }
+            });
+        }
+        load
+    }
+
+    /// Waits until this many increments have been acknowledged.
+    pub(crate) async fn acknowledged(&self, count: u32) {
+        self.acknowledged
+            .acquire_many(count)
+            .await
+            .unwrap()
+            .forget();
+    }
+
+    /// Waits for the writers to notice the end; the acknowledged count of each.
+    pub(crate) async fn join(mut self) -> Vec<(usize, u64)> {
+        // In the order of their names, not of their ends.
+        let mut counts = vec![];
+        while let Some(count) = self.writers.join_next_with_id().await {
+            counts.push(count.unwrap());
+        }
+        counts.sort_by_key(|(id, _)| id.to_string().parse::<u64>().unwrap());
+        counts
+            .into_iter()
+            .map(|(_, count)| count)
+            .enumerate()
+            .collect()
+    }
+}
+
+/// What each counter holds now.
+pub(crate) async fn stored(addr: SocketAddr, round: u32, writer: usize) -> u64 {
+    get(addr, &format!("/v1/counter/{round}-{writer}/get"))
+        .await
+        .json()
+        .as_u64()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_drain_under_load_loses_no_acknowledged_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Abide::start(folder.path());
+    let load = Load::start(running.addr, 16, 0).await;
+    load.acknowledged(100).await;
+    running.terminate();
+    let counts = load.join().await;
+    assert_eq!(running.wait().code(), Some(0));
+
+    let running = Abide::start(folder.path());
+    for (writer, acknowledged) in counts {
+        // A drain answers everything it has begun: there are no writes in between.
+        assert_eq!(stored(running.addr, 0, writer).await, acknowledged);
+    }
+}
+
+#[tokio::test]
+async fn sessions_are_closed_with_1012_and_calls_under_way_are_answered() {
+    let server = server().await;
+    let (addr, admin) = (server.addr(), server.admin_addr());
+    let mut socket = Socket::enter(addr, "/v1/room/draining").await;
+    let mut idle = Client::connect(addr).await;
+    assert_eq!(idle.send("GET", "/health", &[], b"").await.status, 200);
+    let mut waiting = Client::connect(addr).await;
+    waiting
+        .write(b"POST /v1/tally/draining/wait HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
+        .await;
+    door("draining").arrived().await;
+
+    let stopping = tokio::spawn(server.stop());
+    assert!(
+        idle.is_closed().await,
+        "an idle connection is let go at once"
+    );
+    assert_eq!(
+        get(admin, "/readyz").await.status,
+        503,
+        "and readiness is off"
+    );
+    door("draining").open();
+    let reply = waiting.response().await.unwrap();
+    assert_eq!((reply.status, reply.json()), (200, 1.into()));
+    assert_eq!(u16::from(socket.closed().await.code), 1_012);
+    drop(socket);
+    stopping.await.unwrap();
+    assert!(tokio::net::TcpStream::connect(addr).await.is_err());
+}
+
+/// Turns that never end must not keep the server from ending.
+#[tokio::test]
+async fn the_deadline_of_the_drain_holds() {
+    let server = server_with(Config {
+        drain_deadline: Span::millis(100),
+        ..config()
+    })
+    .await;
+    let mut waiting = Client::connect(server.addr()).await;
+    waiting
+        .write(b"POST /v1/tally/stuck/wait HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
+        .await;
+    door("stuck").arrived().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn many_sessions_hear_of_the_drain() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Abide::start(folder.path());
+    let closed = Arc::new(AtomicU64::new(0));
+    let mut sockets = JoinSet::new();
+    for number in 0..50 {
+        let path = format!("/v1/chat/room-{}?name=n{number}", number % 5);
+        let mut socket = Socket::open(running.addr, &path, &[]).await.unwrap().0;
+        let closed = closed.clone();
+        sockets.spawn(async move {
+            assert_eq!(u16::from(socket.closed().await.code), 1_012);
+            closed.fetch_add(1, Ordering::Relaxed);
+        });
+    }
+    running.terminate();
+    while let Some(socket) = sockets.join_next().await {
+        socket.unwrap();
+    }
+    assert_eq!(closed.load(Ordering::Relaxed), 50);
+    assert_eq!(running.wait().code(), Some(0));
+}

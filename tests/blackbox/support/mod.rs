@@ -1,0 +1,43 @@
+//! What the tests share: a server in this process, a server in its own, and clients that send
+//! exactly what they are told.
+
+pub(crate) mod http;
+pub(crate) mod objects;
+pub(crate) mod process;
+pub(crate) mod socket;
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use abide::config::Engine;
+use abide::{Config, Running, Server};
+
+/// Any free port of loopback.
+pub(crate) const ANY_PORT: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// Settings for a server that leaves no trace.
+pub(crate) fn config() -> Config {
+    Config {
+        listen: ANY_PORT,
+        admin_listen: ANY_PORT,
+        engine: Engine::Memory,
+        ..Config::default()
+    }
+}
+
+/// A server in this process with the objects of [`objects`].
+pub(crate) async fn server() -> Running {
+    server_with(config()).await
+}
+
+/// The same with other settings.
+pub(crate) async fn server_with(config: Config) -> Running {
+    Server::builder()
+        .actor::<objects::Tally>("tally")
+        .actor::<objects::Room>("room")
+        .actor::<objects::Site>("site")
+        .config(config)
+        .start()
+        .await
+        .unwrap()
+}

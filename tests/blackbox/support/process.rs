@@ -1,0 +1,114 @@
+//! The real binary.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The server as users run it, in a process of its own.
+pub(crate) struct Abide {
+    child: Child,
+    pub(crate) addr: SocketAddr,
+    pub(crate) admin_addr: SocketAddr,
+}
+
+/// The command, with nothing of this process's environment that would set something.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_abide"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("ABIDE_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Runs the command to its end, which must be soon.
+pub(crate) fn run(arguments: &[&str]) -> Output {
+    command().args(arguments).output().unwrap()
+}
+
+impl Abide {
+    /// Starts it on free ports; returns when it says that it is ready.
+    pub(crate) fn start(data: &Path) -> Self {
+        Self::start_with(data, &[])
+    }
+
+    /// The same with more flags.
+    pub(crate) fn start_with(data: &Path, flags: &[&str]) -> Self {
+        let mut child = command()
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--admin-listen",
+                "127.0.0.1:0",
+                "--data",
+            ])
+            .arg(data)
+            .args(flags)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut greeting = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap())
+            .read_line(&mut greeting)
+            .unwrap();
+        let mut addresses = greeting
+            .split("http://")
+            .skip(1)
+            .map(|rest| rest.split(',').next().unwrap());
+        let mut next = || {
+            addresses
+                .next()
+                .and_then(|address| address.trim().parse().ok())
+        };
+        match (next(), next()) {
+            (Some(addr), Some(admin_addr)) => Self {
+                child,
+                addr,
+                admin_addr,
+            },
+            _ => {
+                let mut said = String::new();
+                child
+                    .stderr
+                    .take()
+                    .unwrap()
+                    .read_to_string(&mut said)
+                    .unwrap();
+                panic!("not ready: {greeting:?} {said}")
+            }
+        }
+    }
+
+    pub(crate) fn terminate(&self) {
+        kill_process(self.pid(), Signal::TERM).unwrap();
+    }
+
+    /// As a power cut does it, except that the disk's cache survives.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed()).unwrap()
+    }
+}
+
+impl Drop for Abide {
+    /// A failed test leaves no process behind.
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

@@ -1,0 +1,16 @@
+#![allow(unused)] // what matters here is what the macro says
+
+use abide::prelude::*;
+
+#[derive(Default, Serialize, Deserialize)]
+struct Room;
+
+#[actor]
+impl Room {
+    #[call]
+    fn opaque(&self) -> impl Serialize {
+        0
+    }
+}
+
+fn main() {}

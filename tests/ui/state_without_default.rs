@@ -1,0 +1,14 @@
+#![allow(unused)] // what matters here is what the macro says
+
+use abide::prelude::*;
+
+#[derive(Serialize, Deserialize)]
+struct Room;
+
+#[actor]
+impl Room {
+    #[call]
+    fn enter(&mut self) {}
+}
+
+fn main() {}
