@@ -105,11 +105,14 @@ impl AlarmTable {
         changes: &mut Vec<Change>,
     ) {
         let before = self.rows.get(name);
-        if before == row.as_ref() {
-            return;
-        }
         let key = Bytes::copy_from_slice(name.as_bytes());
         let entry = |due| ScheduledAlarm { due, object: object.clone(), name: key.clone() };
+        if before == row.as_ref() {
+            // Nothing to store, but the scheduler lets go of an alarm when it fires it: one that
+            // its own handler set again, for the same moment, must be given back.
+            changes.extend(row.and_then(|row| row.due).map(|due| Change::Insert(entry(due))));
+            return;
+        }
         if let Some(due) = before.and_then(|row| row.due) {
             batch.writes.push(Write::UnscheduleAlarm { due, name: key.clone() });
             changes.push(Change::Remove(entry(due)));

@@ -326,6 +326,16 @@ impl<E: std::error::Error + 'static> From<E> for ActorError {
         match any.downcast_ref::<CallError>() {
             // A refusal passed on keeps its code, status and data.
             Some(CallError::Actor(refusal)) => refusal.clone(),
+            // What failed inside the turn itself is named for what it is.
+            Some(own @ CallError::Read(_)) => {
+                Self::new("store-unreadable", own.to_string()).status(500)
+            }
+            Some(own @ CallError::LimitExceeded { .. }) => {
+                Self::new("limit-exceeded", own.to_string())
+            }
+            Some(own @ CallError::Unencodable { .. }) => {
+                Self::new("unencodable", own.to_string()).status(500)
+            }
             Some(failed) => Self {
                 effect: failed.effect(),
                 ..Self::new("call-failed", failed.to_string()).status(502)

@@ -137,9 +137,10 @@ impl LogStore {
 
     async fn read_opened(&self, object: &Object, epoch: Epoch) -> Result<Opened, ReadError> {
         let tables = self.shared.overlay.snapshot();
-        let view = tables.object(&object.id);
         let range = key::opening_range();
+        // Rows before the object: see `Memtable::drain`.
         let layers = tables.scan(&object.id, &range, Direction::Forward, usize::MAX);
+        let view = tables.object(&object.id);
         let is_whole = view.as_ref().is_some_and(|view| view.is_whole);
         let (header, engine_rows) = if is_whole {
             (None, Vec::new())

@@ -122,7 +122,8 @@ async fn sessions_are_closed_with_1012_and_calls_under_way_are_answered() {
         .await;
     door("draining").arrived().await;
 
-    let stopping = tokio::spawn(server.stop());
+    let mut stopping = JoinSet::new();
+    stopping.spawn(server.stop());
     assert!(
         idle.is_closed().await,
         "an idle connection is let go at once"
@@ -137,7 +138,7 @@ async fn sessions_are_closed_with_1012_and_calls_under_way_are_answered() {
     assert_eq!((reply.status, reply.json()), (200, 1.into()));
     assert_eq!(u16::from(socket.closed().await.code), 1_012);
     drop(socket);
-    stopping.await.unwrap();
+    stopping.join_next().await.unwrap().unwrap();
     assert!(tokio::net::TcpStream::connect(addr).await.is_err());
 }
 

@@ -1,15 +1,26 @@
 //! The server from outside: real sockets, free ports, and where it matters the real binary.
 //!
-//! One test program with many modules, because linking is what takes the time.
+//! One test program with many modules, because linking is what takes the time. Each says
+//! `cfg(test)` for clippy, which lets helpers outside a test function unwrap only there.
 
+#[cfg(test)]
 mod support;
 
+#[cfg(test)]
 mod bad_input;
+#[cfg(test)]
 mod calls;
+#[cfg(test)]
 mod config;
+#[cfg(test)]
 mod crash;
+#[cfg(test)]
 mod drain;
+#[cfg(test)]
 mod limits;
+#[cfg(test)]
 mod raw_http;
+#[cfg(test)]
 mod surface;
+#[cfg(test)]
 mod websocket;

@@ -7,7 +7,7 @@ use syn::spanned::Spanned;
 
 use crate::callback::Callback;
 use crate::handle;
-use crate::method::CallMethod;
+use crate::method::{CallMethod, Failure};
 use crate::model::Model;
 use crate::signature::Receiver;
 
@@ -144,7 +144,7 @@ fn argument_type(call: &CallMethod, private: &TokenStream) -> TokenStream {
 
 /// A `Result` under another name would be committed and encoded as a value, errors included.
 fn refuse_hidden_result(call: &CallMethod, private: &TokenStream) -> TokenStream {
-    if call.result.is_some() {
+    if let Failure::Error(_) = call.failure {
         return TokenStream::new();
     }
     let CallMethod { cfgs, value, ident, .. } = call;
@@ -189,7 +189,7 @@ fn describe(call: &CallMethod, private: &TokenStream) -> TokenStream {
 }
 
 fn call_arm(call: &CallMethod, private: &TokenStream) -> TokenStream {
-    let CallMethod { cfgs, ident, value, result, .. } = call;
+    let CallMethod { cfgs, ident, value, failure, .. } = call;
     let name = call.name();
     let decode = match call.arguments.first() {
         None => quote!(#private::no_arguments(&call)?;),
@@ -202,10 +202,12 @@ fn call_arm(call: &CallMethod, private: &TokenStream) -> TokenStream {
     let context = call.takes_context.then(|| quote!(cx,));
     let arguments = call.arguments.iter().map(|argument| &argument.ident);
     let wait = call.is_async.then(|| quote!(.await));
-    let refuse = result.as_ref().map(|result| {
-        // At the written type, where an error that is no `ActorError` must be changed.
-        respan(quote!(.map_err(#private::refused)?), result.span())
-    });
+    let refuse = match failure {
+        Failure::Never => TokenStream::new(),
+        // The written type is where an error that does not convert must be changed.
+        Failure::Error(Some(error)) => quote!(.map_err(#private::refused::<#error>)?),
+        Failure::Error(None) => quote!(.map_err(#private::refused)?),
+    };
     quote! {
         #(#cfgs)*
         #name => {

@@ -20,8 +20,15 @@ pub(crate) struct CallMethod {
     pub(crate) arguments: Vec<Argument>,
     /// What a successful call returns.
     pub(crate) value: Type,
-    /// The whole type, when it is written `Result<…>`.
-    pub(crate) result: Option<Type>,
+    pub(crate) failure: Failure,
+}
+
+/// Whether a call's own code can refuse it.
+pub(crate) enum Failure {
+    /// It returns a plain value.
+    Never,
+    /// It returns what is written `Result<…>`, with this error when that is written, too.
+    Error(Option<Type>),
 }
 
 /// An argument callers give.
@@ -65,7 +72,7 @@ impl CallMethod {
             problems.at(opaque, "a reply is encoded, so its type must have a name: no `impl Trait`");
             return None;
         }
-        let value = success_of(&returned);
+        let (value, failure) = outcome(returned);
         Some(Self {
             ident: ident.clone(),
             cfgs: signature::cfgs(&method.attrs),
@@ -74,8 +81,8 @@ impl CallMethod {
             receiver: signature.receiver,
             takes_context: signature.context.is_some(),
             arguments,
-            result: value.is_some().then(|| returned.clone()),
-            value: value.unwrap_or(returned),
+            value,
+            failure,
         })
     }
 }
@@ -136,11 +143,17 @@ fn readable(ty: &Type) -> String {
     text.replace(" :: ", "::").replace(" < ", "<").replace(" >", ">").replace(" ,", ",")
 }
 
-/// `R`, when the type is written `Result<R>` or `Result<R, E>` under any path.
-fn success_of(ty: &Type) -> Option<Type> {
-    match last_arguments(ty, "Result")?.args.first()? {
-        GenericArgument::Type(value) => Some(value.clone()),
-        _ => None,
+/// Takes `Result<R>` and `Result<R, E>`, under any path, apart; everything else is a plain value.
+fn outcome(returned: Type) -> (Type, Failure) {
+    let mut types = last_arguments(&returned, "Result").into_iter().flat_map(|arguments| {
+        arguments.args.iter().filter_map(|argument| match argument {
+            GenericArgument::Type(ty) => Some(ty.clone()),
+            _ => None,
+        })
+    });
+    match (types.next(), types.next()) {
+        (Some(value), error) => (value, Failure::Error(error)),
+        (None, _) => (returned, Failure::Never),
     }
 }
 

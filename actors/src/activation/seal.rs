@@ -97,11 +97,6 @@ impl Activation {
         Ok(changed.then(|| Bytes::copy_from_slice(&self.scratch)))
     }
 
-    /// Whether the value is what the last sealed turn left.
-    pub(super) fn is_as_sealed(&mut self) -> bool {
-        self.encode().is_ok() && self.scratch[..] == self.state[..]
-    }
-
     fn encode(&mut self) -> Result<(), CallError> {
         self.scratch.clear();
         if self.scratch.capacity() > SCRATCH_KEPT_MAX_BYTES {

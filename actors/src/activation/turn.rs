@@ -313,10 +313,11 @@ impl Activation {
     /// **all-or-nothing**: takes back all a failed turn did, in the stage and in the value.
     async fn undone(&mut self, mut failure: Failure) -> Failure {
         *self.shared.stage.lock() = crate::stage::Stage::default();
-        if !matches!(failure.flow, Flow::GoOn) || self.is_as_sealed() {
-            // Either the value goes with the activation, or the turn never touched it.
+        if !matches!(failure.flow, Flow::GoOn) {
+            // The value goes with the activation.
             return failure;
         }
+        // Comparing the encoded state would not do: what is kept in memory only counts as well.
         let again = match self.undo() {
             Ok(()) if self.callbacks().activated => Box::pin(self.begin()).await,
             Ok(()) => Ok(()),

@@ -8,7 +8,7 @@ import { byId, setStatus } from "./dom.js";
 import { showPeople, toneOf } from "./people.js";
 
 /** Name of the text inside the Yjs document. */
-const TEXT = "content";
+const TEXT = "codemirror";
 
 /** Colours told to editors other than this page, which draw carets by `user.color`. */
 const FOREIGN_COLOURS = ["#2f7a57", "#2563a8", "#a8480f", "#7a3fa0", "#b0264f", "#0f7285", "#8a6a00", "#5a5f6b"];

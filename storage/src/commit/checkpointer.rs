@@ -198,7 +198,7 @@ impl Checkpointer {
     /// Gives the frozen rows to the engine, in sorted pieces, and syncs.
     fn apply(&self, frozen: &Frozen) -> Result<(), Interrupted> {
         let mut pieces = 0;
-        for part in frozen.table.parts() {
+        frozen.table.drain(|part| {
             for piece in pieces_of(&part) {
                 let started = clock::now();
                 self.apply_piece(piece)?;
@@ -206,9 +206,11 @@ impl Checkpointer {
                 if pieces % PIECES_PER_SYNC == 0 {
                     self.shared.engine.sync()?;
                 }
+                self.shared.room.notify_waiters();
                 self.pause(clock::now().duration_since(started));
             }
-        }
+            Ok::<_, Interrupted>(())
+        })?;
         self.shared.engine.sync()?;
         Ok(())
     }

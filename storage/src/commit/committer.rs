@@ -18,6 +18,9 @@ use crate::store::CommitError;
 const GROUP_SIZE_MAX_BYTES: usize = 4 << 20;
 /// Longest pause before a group, when the overlay is full.
 const PAUSE_MAX: Duration = Duration::from_millis(15);
+/// How often the limit of a group is halved when the overlay is full. With the pause it makes
+/// 17 MB/s, which any engine keeps up with.
+const GROUP_HALVINGS_MAX: u32 = 4;
 
 /// Owned by its thread.
 #[derive(Debug)]
@@ -42,7 +45,7 @@ impl Committer {
         let _guard = PanicGuard(self.shared.clone(), "the committer thread panicked");
         let mut group = Vec::new();
         while self.take_group(&mut group) {
-            self.pause();
+            thread::sleep(PAUSE_MAX * self.backlog_permille() / 1_000);
             match self.log.append(group.iter().map(|pending| &pending.bytes)) {
                 Ok(size_bytes) => self.finish(&mut group, size_bytes),
                 Err(AppendError::DiskFull(error)) => {
@@ -74,10 +77,11 @@ impl Committer {
             shared.work.wait(&mut queue);
             queue.is_committer_waiting = false;
         }
+        let size_max_bytes = self.group_size_max_bytes();
         let mut size_bytes = 0;
         let count = queue.items.iter().take_while(|pending| {
             size_bytes += pending.bytes.len();
-            size_bytes <= self.group_size_max_bytes
+            size_bytes <= size_max_bytes
         });
         // A commit above the limit goes alone.
         let count = count.count().max(1);
@@ -90,18 +94,22 @@ impl Committer {
         true
     }
 
-    /// Slows the writers down while checkpoints lag behind, long before they have to be stopped.
-    fn pause(&self) {
+    /// How far checkpoints lag behind: 0 up to half of what the overlay may hold, 1,000 when it
+    /// is full. Commits are slowed down by it long before they have to be stopped, so that their
+    /// rate meets that of the engine without a jump.
+    fn backlog_permille(&self) -> u32 {
         let shared = &*self.shared;
-        let (size, max) = (
-            shared.overlay.size_bytes(),
-            shared.options.overlay_size_max_bytes,
-        );
-        let excess = size.saturating_sub(max / 2).min(max / 2);
-        if excess > 0 && shared.committer_stop.get() == Stop::No {
-            let share = excess as f64 / (max / 2) as f64;
-            thread::sleep(PAUSE_MAX.mul_f64(share));
+        let half = (shared.options.overlay_size_max_bytes / 2).max(1);
+        let excess = shared.overlay.size_bytes().saturating_sub(half).min(half);
+        if shared.committer_stop.get() != Stop::No {
+            return 0;
         }
+        u32::try_from(excess * 1_000 / half).expect("at most 1,000")
+    }
+
+    /// The limit of the next group, bytes.
+    fn group_size_max_bytes(&self) -> usize {
+        self.group_size_max_bytes >> (self.backlog_permille() * GROUP_HALVINGS_MAX / 1_000)
     }
 
     fn finish(&self, group: &mut Vec<Pending>, written_bytes: u64) {

@@ -33,7 +33,11 @@ pub(super) struct Memtable {
     size_bytes: AtomicU64,
 }
 
-type Shard = HashMap<ObjectId, ObjectRows>;
+#[derive(Debug, Default)]
+struct Shard {
+    objects: HashMap<ObjectId, ObjectRows>,
+    size_bytes: u64,
+}
 
 #[derive(Debug)]
 struct ObjectRows {
@@ -85,13 +89,17 @@ impl Memtable {
         let size_bytes = encoded_size_bytes as u64 + COMMIT_OVERHEAD_BYTES;
         self.size_bytes.fetch_add(size_bytes, Ordering::Relaxed);
         let mut shard = self.shard(&object.id).lock();
-        let rows = shard.entry(object.id).or_insert_with(|| ObjectRows {
-            namespace: object.namespace.clone(),
-            header: header.clone(),
-            sequence,
-            is_whole: header.version.0 == 1,
-            rows: BTreeMap::new(),
-        });
+        shard.size_bytes += size_bytes;
+        let rows = shard
+            .objects
+            .entry(object.id)
+            .or_insert_with(|| ObjectRows {
+                namespace: object.namespace.clone(),
+                header: header.clone(),
+                sequence,
+                is_whole: header.version.0 == 1,
+                rows: BTreeMap::new(),
+            });
         (rows.header, rows.sequence) = (header, sequence);
         for change in changes {
             match change {
@@ -110,16 +118,26 @@ impl Memtable {
     }
 
     pub(super) fn object(&self, id: &ObjectId) -> Option<ObjectView> {
-        self.shard(id).lock().get(id).map(|rows| ObjectView {
-            header: rows.header.clone(),
-            sequence: rows.sequence,
-            is_whole: rows.is_whole,
-        })
+        self.shard(id)
+            .lock()
+            .objects
+            .get(id)
+            .map(|rows| ObjectView {
+                header: rows.header.clone(),
+                sequence: rows.sequence,
+                is_whole: rows.is_whole,
+            })
     }
 
     /// One row: `None` when this memtable does not know it, `Some(None)` when it is deleted.
     pub(super) fn get(&self, id: &ObjectId, key: &[u8]) -> Option<Option<Bytes>> {
-        self.shard(id).lock().get(id)?.rows.get(key).cloned()
+        self.shard(id)
+            .lock()
+            .objects
+            .get(id)?
+            .rows
+            .get(key)
+            .cloned()
     }
 
     /// Rows of an object in order, up to the `puts_max`-th that is no deletion. Keys begin with
@@ -132,7 +150,7 @@ impl Memtable {
         direction: Direction,
         puts_max: usize,
     ) -> Layer {
-        match self.shard(id).lock().get(id) {
+        match self.shard(id).lock().objects.get(id) {
             Some(rows) => scan_layer(&rows.rows, start, end, direction, puts_max),
             None => Layer::new(),
         }
@@ -161,6 +179,7 @@ impl Memtable {
         for shard in &self.shards[first_shard..] {
             let mut here: Vec<_> = shard
                 .lock()
+                .objects
                 .iter()
                 .filter(|(id, rows)| {
                     rows.namespace == *namespace && after.is_none_or(|after| *id > after)
@@ -177,28 +196,35 @@ impl Memtable {
         found
     }
 
-    /// All rows as the engine gets them, in order of key, in parts: headers, then the rows shard by shard,
-    /// then alarms.
-    pub(super) fn parts(&self) -> impl Iterator<Item = Vec<Row>> {
-        let headers = std::iter::once_with(|| self.headers());
-        let rows = self.shards.iter().map(rows_of_shard);
-        let alarms = std::iter::once_with(|| {
-            let alarms = self.alarms.lock();
+    /// Hands all rows, as the engine gets them, to `apply`, in sorted parts: headers, then shard by
+    /// shard, then alarms. Each shard is let go as soon as the engine has it.
+    ///
+    /// A read that comes too late for a shard finds its rows in the engine, as long as it looks
+    /// here for rows first, for the object second, and in the engine last.
+    pub(super) fn drain<E>(
+        &self,
+        mut apply: impl FnMut(Vec<Row>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        apply(self.headers())?;
+        for shard in &self.shards {
+            apply(rows_of_shard(shard))?;
+            let drained = std::mem::take(&mut *shard.lock());
+            self.size_bytes
+                .fetch_sub(drained.size_bytes, Ordering::Relaxed);
+        }
+        let alarms = self.alarms.lock().clone();
+        apply(
             alarms
-                .iter()
-                .map(|(key, value)| Row {
-                    key: key.clone(),
-                    value: value.clone(),
-                })
-                .collect()
-        });
-        headers.chain(rows).chain(alarms)
+                .into_iter()
+                .map(|(key, value)| Row { key, value })
+                .collect(),
+        )
     }
 
     fn headers(&self) -> Vec<Row> {
         let mut headers = Vec::new();
         for shard in &self.shards {
-            headers.extend(shard.lock().iter().map(|(id, rows)| Row {
+            headers.extend(shard.lock().objects.iter().map(|(id, rows)| Row {
                 key: key::header(&rows.namespace, id).into(),
                 value: Some(key::encode_value(&rows.header)),
             }));
@@ -218,7 +244,7 @@ fn shard_index(id: &ObjectId) -> usize {
 
 fn rows_of_shard(shard: &Mutex<Shard>) -> Vec<Row> {
     let shard = shard.lock();
-    let mut objects: Vec<_> = shard.iter().collect();
+    let mut objects: Vec<_> = shard.objects.iter().collect();
     objects.sort_unstable_by_key(|(id, _)| **id);
     let mut found = Vec::new();
     for (id, object) in objects {

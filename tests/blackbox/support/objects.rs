@@ -57,7 +57,7 @@ pub(crate) struct Tally {
 impl Tally {
     /// Adds and returns the total.
     #[call]
-    async fn add(&mut self, by: u64, note: Option<String>) -> u64 {
+    fn add(&mut self, by: u64, note: Option<String>) -> u64 {
         drop(note);
         self.total += by;
         self.total
@@ -65,25 +65,25 @@ impl Tally {
 
     /// The total.
     #[call]
-    async fn total(&self) -> u64 {
+    fn total(&self) -> u64 {
         self.total
     }
 
     /// Greets.
     #[call]
-    async fn greet(&self, name: String, times: Option<u32>) -> Vec<String> {
+    fn greet(&self, name: String, times: Option<u32>) -> Vec<String> {
         vec![format!("hello {name}"); times.unwrap_or(1) as usize]
     }
 
     /// Returns what came, so that encodings can be compared.
     #[call]
-    async fn echo(&self, value: serde_json::Value) -> serde_json::Value {
+    fn echo(&self, value: serde_json::Value) -> serde_json::Value {
         value
     }
 
     /// Refuses, after a change that must not last.
     #[call]
-    async fn refuse(&mut self) -> Result<u64, ActorError> {
+    fn refuse(&mut self) -> Result<u64, ActorError> {
         self.total += 1_000;
         Err(ActorError::new("not-today", "come back tomorrow")
             .status(409)
@@ -92,7 +92,7 @@ impl Tally {
 
     /// Panics, after a change that must not last.
     #[call]
-    async fn explode(&mut self) -> u64 {
+    fn explode(&mut self) -> u64 {
         self.total += 1_000;
         panic!("as the test asked")
     }
@@ -107,7 +107,7 @@ impl Tally {
 
     /// A map that JSON has no form for.
     #[call]
-    async fn unencodable(&self) -> HashMap<Vec<u8>, u8> {
+    fn unencodable(&self) -> HashMap<Vec<u8>, u8> {
         HashMap::from([(vec![1], 1)])
     }
 }
@@ -128,7 +128,7 @@ struct Entry {
 
 #[actor]
 impl Room {
-    async fn connected(
+    fn connected(
         &mut self,
         ctx: &mut Context<Self>,
         session: &Session,
@@ -165,7 +165,7 @@ impl Room {
         }
     }
 
-    async fn disconnected(&mut self, ctx: &mut Context<Self>, _session: &Session, close: &Close) {
+    fn disconnected(&mut self, ctx: &mut Context<Self>, _session: &Session, close: &Close) {
         self.left.push(close.code);
         door(&format!("left {}", ctx.name().unwrap_or_default()))
             .arrived
@@ -174,13 +174,13 @@ impl Room {
 
     /// Close codes of those who left.
     #[call]
-    async fn left(&self) -> Vec<u16> {
+    fn left(&self) -> Vec<u16> {
         self.left.clone()
     }
 
     /// How many are here.
     #[call]
-    async fn present(&self, ctx: &Context<Self>) -> usize {
+    fn present(&self, ctx: &Context<Self>) -> usize {
         ctx.session_count()
     }
 }

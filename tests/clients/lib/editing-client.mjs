@@ -18,7 +18,7 @@ export class EditingClient {
     this.doc.on("update", (update, origin) => {
       if (origin === this.provider) this.received.push(update);
     });
-    this.text = this.doc.getText("content");
+    this.text = this.doc.getText("codemirror");
     this.map = this.doc.getMap("fields");
   }
 
