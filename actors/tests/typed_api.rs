@@ -1,5 +1,7 @@
 //! The typed API from both ends: what a caller sends and gets, and what actor code sees.
 
+#![expect(clippy::unused_async, reason = "calls and callbacks are tested with and without")]
+
 // The macro's default path begins with `::abide`.
 extern crate abide_actors as abide;
 
@@ -8,8 +10,8 @@ use std::time::Duration;
 
 use abide::testing::World;
 use abide::{
-    Access, Actor, ActorError, Alarm, CallError, Close, ConnectError, ConnectRequest, Context, Frame,
-    Keys, Refusal, Session, actor,
+    Access, Actor, ActorError, Alarm, Body, CallError, Close, ConnectError, ConnectRequest, Context,
+    Deadline, Frame, Keys, Origin, Refusal, Session, actor,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -81,8 +83,8 @@ impl Board {
     }
 
     #[call]
-    fn r#move(&self, r#in: Box<Self>) -> std::io::Result<usize> {
-        Ok(r#in.lines.len())
+    fn r#move(&self, r#in: Vec<Self>) -> std::io::Result<usize> {
+        Ok(r#in.len())
     }
 
     #[call]
@@ -196,7 +198,7 @@ async fn call(world: &World, method: &str, arguments: Value) -> Result<Value, Ca
 
 /// The sentence a caller gets for wrong arguments.
 async fn refusal(world: &World, method: &str, arguments: Value) -> String {
-    let error = call(world, method, arguments).await.unwrap_err();
+    let error = call(world, method, arguments).await.expect_err("the arguments are wrong");
     assert!(matches!(error, CallError::InvalidArguments { .. }), "{error:?}");
     error.to_string()
 }
@@ -281,7 +283,7 @@ fn handles_call_from_outside_and_from_inside_a_turn() {
         let line = Line { text: "z".to_owned(), likes: 1 };
         assert_eq!(a.echo(line.clone()).await.unwrap(), line);
         assert_eq!(a.name().await.unwrap().as_deref(), Some("a"));
-        assert_eq!(a.r#move(Box::default()).await.unwrap(), 0);
+        assert_eq!(a.r#move(vec![Board::default()]).await.unwrap(), 1);
     });
 }
 
@@ -376,6 +378,72 @@ fn a_refused_session_gets_status_and_reason() {
         let error = world.connect("board", "a", "spy").await.unwrap_err();
         let ConnectError::Refused(refusal) = error else { panic!("{error:?}") };
         assert_eq!((refusal.status, &*refusal.reason), (401, "no spies"));
+    });
+}
+
+/// The callbacks that `Board` has no use for.
+#[derive(Default, Serialize, Deserialize)]
+struct Clockwork {
+    #[serde(skip)]
+    activations: u32,
+    ticks: u32,
+    endings: u32,
+}
+
+#[actor]
+impl Clockwork {
+    #[call]
+    fn figures(&self) -> (u32, u32, u32) {
+        (self.activations, self.ticks, self.endings)
+    }
+
+    async fn activated(&mut self, ctx: &mut Context<Self>) {
+        self.activations += 1;
+        ctx.set_tick(Some(Duration::from_secs(1)));
+    }
+
+    fn tick(&mut self, ctx: &mut Context<Self>) {
+        self.ticks += 1;
+        if self.ticks == 3 {
+            ctx.set_tick(None);
+        }
+    }
+
+    async fn fetch(
+        &mut self,
+        request: http::Request<Body>,
+    ) -> Result<http::Response<Body>, ActorError> {
+        let body = request.into_body().bytes(1_024).await;
+        let body = body.map_err(|error| ActorError::new("bad-body", error.to_string()))?;
+        Ok(http::Response::new(Body::from(body)))
+    }
+
+    async fn deactivating(&mut self) {
+        self.endings += 1;
+    }
+}
+
+#[test]
+fn the_life_of_an_activation_runs_through_its_callbacks() {
+    World::builder().actor::<Clockwork>("clockwork").run(async |world| {
+        assert_eq!(world.actor::<Clockwork>("a").figures().await.unwrap(), (1, 0, 0));
+        world.advance(Duration::from_millis(5_500)).await;
+        assert_eq!(world.actor::<Clockwork>("a").figures().await.unwrap(), (1, 3, 0));
+        world.advance(Duration::from_secs(60)).await;
+        assert_eq!(world.actor::<Clockwork>("a").figures().await.unwrap(), (1, 3, 1));
+    });
+}
+
+#[test]
+fn raw_http_goes_in_and_out() {
+    World::builder().actor::<Clockwork>("clockwork").run(async |world| {
+        let runtime = world.runtime();
+        let target = runtime.target("clockwork", "a").unwrap();
+        let request = http::Request::new(Body::from("ping"));
+        let deadline = Deadline::after(Duration::from_secs(1));
+        let response =
+            runtime.fetch(&target, request, deadline, Origin::default()).await.unwrap();
+        assert_eq!(response.into_body().bytes(16).await.unwrap(), "ping");
     });
 }
 
