@@ -31,7 +31,10 @@ pub struct Context<A: ?Sized> {
 
 impl<A: ?Sized> Context<A> {
     pub(crate) fn new(turn: TurnContext) -> Self {
-        Self { turn, actor: PhantomData }
+        Self {
+            turn,
+            actor: PhantomData,
+        }
     }
 
     /// The object's id.
@@ -164,7 +167,8 @@ impl<A: ?Sized> Context<A> {
     /// pings of the application's own protocol. Replaces an earlier pair; forgotten when the object
     /// has neither activation nor sessions.
     pub fn set_auto_response(&mut self, request: impl Into<Frame>, response: impl Into<Frame>) {
-        self.turn.set_auto_response(Some((request.into(), response.into())));
+        self.turn
+            .set_auto_response(Some((request.into(), response.into())));
     }
 
     /// Ends the automatic answer; such frames reach `message` again.

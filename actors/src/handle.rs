@@ -66,15 +66,24 @@ impl<'a> Callee<'a> {
     #[must_use]
     pub fn of<A: Actor>(caller: &'a dyn Caller, name: &str) -> Self {
         let namespace = caller.namespace_of(TypeId::of::<A>());
-        Self { caller, namespace, name: name.to_owned() }
+        Self {
+            caller,
+            namespace,
+            name: name.to_owned(),
+        }
     }
 
     /// The object of this name in this namespace.
     #[must_use]
     pub fn within(caller: &'a dyn Caller, namespace: &str, name: &str) -> Self {
-        let namespace = Namespace::new(namespace)
-            .map_err(|_| CallError::UnknownNamespace { namespace: namespace.to_owned() });
-        Self { caller, namespace, name: name.to_owned() }
+        let namespace = Namespace::new(namespace).map_err(|_| CallError::UnknownNamespace {
+            namespace: namespace.to_owned(),
+        });
+        Self {
+            caller,
+            namespace,
+            name: name.to_owned(),
+        }
     }
 
     /// Calls a method and reads the value of its reply.
@@ -91,12 +100,18 @@ impl<'a> Callee<'a> {
         arguments: Result<Payload, CallError>,
     ) -> Result<R, CallError> {
         let namespace = self.namespace.as_ref().map_err(CallError::clone)?.as_str();
-        let reply = self.caller.call(namespace, &self.name, method, arguments?).await?;
+        let reply = self
+            .caller
+            .call(namespace, &self.name, method, arguments?)
+            .await?;
         reply.payload.decode().map_err(|problem| {
             let message = format!("the reply of '{method}' is not of the expected type: {problem}");
             let mismatch = ActorError::new("reply-mismatch", message).status(502);
             // The method itself succeeded.
-            CallError::Actor(ActorError { effect: Effect::Unknown, ..mismatch })
+            CallError::Actor(ActorError {
+                effect: Effect::Unknown,
+                ..mismatch
+            })
         })
     }
 }

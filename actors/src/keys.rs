@@ -102,9 +102,18 @@ mod tests {
     #[test]
     fn ranges_keep_their_bounds() {
         assert_eq!(bounds(Keys::all()), (Bound::Unbounded, Bound::Unbounded));
-        assert_eq!(bounds(Keys::range("a".."m")), (included("a"), excluded("m")));
-        assert_eq!(bounds(Keys::range("a"..="m")), (included("a"), included("m")));
-        assert_eq!(bounds(Keys::range("a"..)), (included("a"), Bound::Unbounded));
+        assert_eq!(
+            bounds(Keys::range("a".."m")),
+            (included("a"), excluded("m"))
+        );
+        assert_eq!(
+            bounds(Keys::range("a"..="m")),
+            (included("a"), included("m"))
+        );
+        assert_eq!(
+            bounds(Keys::range("a"..)),
+            (included("a"), Bound::Unbounded)
+        );
         assert_eq!(bounds(Keys::prefix("u/")), (included("u/"), excluded("u0")));
     }
 

@@ -90,7 +90,7 @@ pub struct MethodDescription {
 pub struct Callbacks {
     /// Runs before the first message of an activation.
     pub activated: bool,
-    /// Accepts or refuses sessions. Without it every session is refused.
+    /// Accepts or refuses sessions. Without it every session is accepted if there is `message`.
     pub connected: bool,
     /// Takes frames. Without it frames are dropped.
     pub message: bool,
@@ -107,6 +107,12 @@ pub struct Callbacks {
 }
 
 impl Callbacks {
+    /// Whether objects of the kind have sessions at all.
+    #[must_use]
+    pub fn takes_sessions(self) -> bool {
+        self.connected || self.message
+    }
+
     /// The names of those there are, in the order of an object's life.
     #[must_use]
     pub fn names(self) -> Vec<&'static str> {

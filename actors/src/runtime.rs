@@ -246,7 +246,7 @@ impl Runtime {
     ) -> Result<Connection, ConnectError> {
         self.0.refuse_when_draining()?;
         let node = &self.0;
-        if !node.description(target)?.callbacks.connected {
+        if !node.description(target)?.callbacks.takes_sessions() {
             return Err(no_callback(target, "connected").into());
         }
         let limit = node.limits.sessions_per_object_max;

@@ -1,6 +1,9 @@
 //! The typed API from both ends: what a caller sends and gets, and what actor code sees.
 
-#![expect(clippy::unused_async, reason = "calls and callbacks are tested with and without")]
+#![expect(
+    clippy::unused_async,
+    reason = "calls and callbacks are tested with and without"
+)]
 
 // The macro's default path begins with `::abide`.
 extern crate abide_actors as abide;
@@ -10,8 +13,8 @@ use std::time::Duration;
 
 use abide::testing::World;
 use abide::{
-    Access, Actor, ActorError, Alarm, Body, CallError, Close, ConnectError, ConnectRequest, Context,
-    Deadline, Frame, Keys, Origin, Refusal, Session, actor,
+    Access, Actor, ActorError, Alarm, Body, CallError, Close, ConnectError, ConnectRequest,
+    Context, Deadline, Frame, Keys, Origin, Refusal, Session, actor,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -79,7 +82,9 @@ impl Board {
     #[call]
     fn one_way(&mut self, wish: Wish) -> Count {
         self.lines.push(wish.text);
-        Count { lines: self.lines.len() }
+        Count {
+            lines: self.lines.len(),
+        }
     }
 
     #[call]
@@ -124,7 +129,12 @@ impl Board {
     }
 
     #[call]
-    fn wake(&mut self, ctx: &mut Context<Self>, name: String, after_ms: u64) -> Result<(), CallError> {
+    fn wake(
+        &mut self,
+        ctx: &mut Context<Self>,
+        name: String,
+        after_ms: u64,
+    ) -> Result<(), CallError> {
         ctx.set_alarm(&name, Duration::from_millis(after_ms))
     }
 
@@ -151,7 +161,9 @@ impl Board {
 
     #[call]
     async fn relay_failure(&mut self, ctx: &mut Context<Self>) -> Result<(), CallError> {
-        ctx.actor_in::<Self>("board", "other").post_and_fail("lost".to_owned()).await
+        ctx.actor_in::<Self>("board", "other")
+            .post_and_fail("lost".to_owned())
+            .await
     }
 
     // A method that is neither call nor callback stays the type's own business.
@@ -198,15 +210,25 @@ async fn call(world: &World, method: &str, arguments: Value) -> Result<Value, Ca
 
 /// The sentence a caller gets for wrong arguments.
 async fn refusal(world: &World, method: &str, arguments: Value) -> String {
-    let error = call(world, method, arguments).await.expect_err("the arguments are wrong");
-    assert!(matches!(error, CallError::InvalidArguments { .. }), "{error:?}");
+    let error = call(world, method, arguments)
+        .await
+        .expect_err("the arguments are wrong");
+    assert!(
+        matches!(error, CallError::InvalidArguments { .. }),
+        "{error:?}"
+    );
     error.to_string()
 }
 
 #[test]
 fn arguments_come_by_name_and_by_position() {
     in_world(async |world| {
-        assert_eq!(call(world, "post", json!({"text": "a", "type": 1})).await.unwrap(), 1);
+        assert_eq!(
+            call(world, "post", json!({"text": "a", "type": 1}))
+                .await
+                .unwrap(),
+            1
+        );
         assert_eq!(call(world, "post", json!(["b", 2])).await.unwrap(), 2);
     });
 }
@@ -216,7 +238,12 @@ fn optional_arguments_may_be_absent_in_both_forms() {
     in_world(async |world| {
         assert_eq!(call(world, "post", json!({"text": "a"})).await.unwrap(), 1);
         assert_eq!(call(world, "post", json!(["b"])).await.unwrap(), 2);
-        assert_eq!(call(world, "post", json!({"text": "c", "type": null})).await.unwrap(), 3);
+        assert_eq!(
+            call(world, "post", json!({"text": "c", "type": null}))
+                .await
+                .unwrap(),
+            3
+        );
     });
 }
 
@@ -226,11 +253,20 @@ fn wrong_arguments_are_named_with_what_was_expected() {
         let missing = refusal(world, "post", json!({})).await;
         assert!(missing.contains("missing field `text`"), "{missing}");
         let unknown = refusal(world, "post", json!({"txt": "a"})).await;
-        assert!(unknown.contains("unknown field `txt`, expected `text` or `type`"), "{unknown}");
+        assert!(
+            unknown.contains("unknown field `txt`, expected `text` or `type`"),
+            "{unknown}"
+        );
         let short = refusal(world, "post", json!([])).await;
-        assert!(short.contains("expected an object or an array with `text`, `type`"), "{short}");
+        assert!(
+            short.contains("expected an object or an array with `text`, `type`"),
+            "{short}"
+        );
         let wrong = refusal(world, "post", json!({"text": 5})).await;
-        assert!(wrong.contains("`text`: invalid type: integer `5`, expected a string"), "{wrong}");
+        assert!(
+            wrong.contains("`text`: invalid type: integer `5`, expected a string"),
+            "{wrong}"
+        );
         let deep = refusal(world, "echo", json!({"line": {"text": "a", "likes": -1}})).await;
         assert!(deep.contains("`line.likes`: invalid value"), "{deep}");
         refusal(world, "post", json!(["a", 1, 2])).await;
@@ -254,8 +290,12 @@ fn a_call_without_arguments_takes_none() {
 #[test]
 fn an_error_undoes_the_turn_and_keeps_code_and_status() {
     in_world(async |world| {
-        let error = call(world, "post_and_fail", json!(["a"])).await.unwrap_err();
-        let CallError::Actor(refusal) = error else { panic!("{error:?}") };
+        let error = call(world, "post_and_fail", json!(["a"]))
+            .await
+            .unwrap_err();
+        let CallError::Actor(refusal) = error else {
+            panic!("{error:?}")
+        };
         assert_eq!((&*refusal.code, refusal.status), ("full", 409));
         assert_eq!(call(world, "all", json!({})).await.unwrap(), json!([]));
     });
@@ -280,7 +320,10 @@ fn handles_call_from_outside_and_from_inside_a_turn() {
         assert_eq!(a.post("x".to_owned(), Some(3)).await.unwrap(), 1);
         assert_eq!(a.relay("b".to_owned(), "y".to_owned()).await.unwrap(), 1);
         assert_eq!(world.actor::<Board>("b").all().await.unwrap(), ["y"]);
-        let line = Line { text: "z".to_owned(), likes: 1 };
+        let line = Line {
+            text: "z".to_owned(),
+            likes: 1,
+        };
         assert_eq!(a.echo(line.clone()).await.unwrap(), line);
         assert_eq!(a.name().await.unwrap().as_deref(), Some("a"));
         assert_eq!(a.r#move(vec![Board::default()]).await.unwrap(), 1);
@@ -303,14 +346,19 @@ fn a_refusal_passes_through_a_handle_unchanged() {
 fn a_handle_of_an_unregistered_actor_fails_when_it_is_used() {
     World::builder().run(async |world| {
         let error = world.actor::<Board>("a").all().await.unwrap_err();
-        assert!(matches!(error, CallError::UnknownNamespace { .. }), "{error:?}");
+        assert!(
+            matches!(error, CallError::UnknownNamespace { .. }),
+            "{error:?}"
+        );
     });
 }
 
 #[test]
 fn types_that_go_one_way_only_are_no_obstacle() {
     in_world(async |world| {
-        let count = call(world, "one_way", json!([{"text": "a"}])).await.unwrap();
+        let count = call(world, "one_way", json!([{"text": "a"}]))
+            .await
+            .unwrap();
         assert_eq!(count, json!({"lines": 1}));
     });
 }
@@ -318,11 +366,19 @@ fn types_that_go_one_way_only_are_no_obstacle() {
 #[test]
 fn storage_keeps_typed_values_and_lists_them_in_pages() {
     in_world(async |world| {
-        let line = |likes| Line { text: "t".to_owned(), likes };
-        let rows: BTreeMap<_, _> =
-            (1..=5).map(|number| (format!("u/{number}"), line(number))).collect();
+        let line = |likes| Line {
+            text: "t".to_owned(),
+            likes,
+        };
+        let rows: BTreeMap<_, _> = (1..=5)
+            .map(|number| (format!("u/{number}"), line(number)))
+            .collect();
         let a = world.actor::<Board>("a");
-        assert_eq!(a.store(rows).await.unwrap().len(), 5, "a turn sees what it has staged");
+        assert_eq!(
+            a.store(rows).await.unwrap().len(),
+            5,
+            "a turn sees what it has staged"
+        );
         world.crash().await;
         let a = world.actor::<Board>("a");
         assert_eq!(a.stored("u/3".to_owned()).await.unwrap(), Some(line(3)));
@@ -336,7 +392,13 @@ fn storage_keeps_typed_values_and_lists_them_in_pages() {
 fn a_value_of_another_type_is_an_error_with_its_key() {
     in_world(async |world| {
         let a = world.actor::<Board>("a");
-        let row = ("k".to_owned(), Line { text: "t".to_owned(), likes: 1 });
+        let row = (
+            "k".to_owned(),
+            Line {
+                text: "t".to_owned(),
+                likes: 1,
+            },
+        );
         a.store([row].into()).await.unwrap();
         let error = a.misread("k".to_owned()).await.unwrap_err().to_string();
         assert!(error.contains("the value of 'k' is no u64"), "{error}");
@@ -352,7 +414,10 @@ fn alarms_carry_their_names() {
         world.advance(Duration::from_millis(1_500)).await;
         assert_eq!(world.actor::<Board>("a").alarms().await.unwrap(), ["early"]);
         world.advance(Duration::from_secs(1)).await;
-        assert_eq!(world.actor::<Board>("a").alarms().await.unwrap(), ["early", "late"]);
+        assert_eq!(
+            world.actor::<Board>("a").alarms().await.unwrap(),
+            ["early", "late"]
+        );
     });
 }
 
@@ -364,7 +429,11 @@ fn sessions_are_accepted_answered_and_missed() {
         assert_eq!(ada.next_text().await.as_deref(), Some("0 lines"));
         assert_eq!(eve.next_text().await.as_deref(), Some("0 lines"));
         ada.send("hello").await;
-        assert_eq!(ada.next_text().await.as_deref(), Some("ada"), "its own attachment, no echo");
+        assert_eq!(
+            ada.next_text().await.as_deref(),
+            Some("ada"),
+            "its own attachment, no echo"
+        );
         assert_eq!(eve.next_text().await.as_deref(), Some("hello"));
         eve.close(Close::NORMAL, "bye");
         world.advance(Duration::from_millis(1)).await;
@@ -376,7 +445,9 @@ fn sessions_are_accepted_answered_and_missed() {
 fn a_refused_session_gets_status_and_reason() {
     in_world(async |world| {
         let error = world.connect("board", "a", "spy").await.unwrap_err();
-        let ConnectError::Refused(refusal) = error else { panic!("{error:?}") };
+        let ConnectError::Refused(refusal) = error else {
+            panic!("{error:?}")
+        };
         assert_eq!((refusal.status, &*refusal.reason), (401, "no spies"));
     });
 }
@@ -425,26 +496,41 @@ impl Clockwork {
 
 #[test]
 fn the_life_of_an_activation_runs_through_its_callbacks() {
-    World::builder().actor::<Clockwork>("clockwork").run(async |world| {
-        assert_eq!(world.actor::<Clockwork>("a").figures().await.unwrap(), (1, 0, 0));
-        world.advance(Duration::from_millis(5_500)).await;
-        assert_eq!(world.actor::<Clockwork>("a").figures().await.unwrap(), (1, 3, 0));
-        world.advance(Duration::from_secs(60)).await;
-        assert_eq!(world.actor::<Clockwork>("a").figures().await.unwrap(), (1, 3, 1));
-    });
+    World::builder()
+        .actor::<Clockwork>("clockwork")
+        .run(async |world| {
+            assert_eq!(
+                world.actor::<Clockwork>("a").figures().await.unwrap(),
+                (1, 0, 0)
+            );
+            world.advance(Duration::from_millis(5_500)).await;
+            assert_eq!(
+                world.actor::<Clockwork>("a").figures().await.unwrap(),
+                (1, 3, 0)
+            );
+            world.advance(Duration::from_secs(60)).await;
+            assert_eq!(
+                world.actor::<Clockwork>("a").figures().await.unwrap(),
+                (1, 3, 1)
+            );
+        });
 }
 
 #[test]
 fn raw_http_goes_in_and_out() {
-    World::builder().actor::<Clockwork>("clockwork").run(async |world| {
-        let runtime = world.runtime();
-        let target = runtime.target("clockwork", "a").unwrap();
-        let request = http::Request::new(Body::from("ping"));
-        let deadline = Deadline::after(Duration::from_secs(1));
-        let response =
-            runtime.fetch(&target, request, deadline, Origin::default()).await.unwrap();
-        assert_eq!(response.into_body().bytes(16).await.unwrap(), "ping");
-    });
+    World::builder()
+        .actor::<Clockwork>("clockwork")
+        .run(async |world| {
+            let runtime = world.runtime();
+            let target = runtime.target("clockwork", "a").unwrap();
+            let request = http::Request::new(Body::from("ping"));
+            let deadline = Deadline::after(Duration::from_secs(1));
+            let response = runtime
+                .fetch(&target, request, deadline, Origin::default())
+                .await
+                .unwrap();
+            assert_eq!(response.into_body().bytes(16).await.unwrap(), "ping");
+        });
 }
 
 #[test]
@@ -456,13 +542,22 @@ fn the_description_says_what_the_code_says() {
         ["connected", "message", "disconnected", "alarm"]
     );
     let post = description.method("post").unwrap();
-    assert_eq!(post.documentation, "Puts a line up.\n\nSays how many there are.");
+    assert_eq!(
+        post.documentation,
+        "Puts a line up.\n\nSays how many there are."
+    );
     assert_eq!(post.access, Access::Write);
     assert_eq!(post.arguments["required"], json!(["text"]));
-    assert_eq!(post.arguments["properties"]["type"]["type"], json!(["integer", "null"]));
+    assert_eq!(
+        post.arguments["properties"]["type"]["type"],
+        json!(["integer", "null"])
+    );
     assert_eq!(post.arguments["additionalProperties"], json!(false));
     assert_eq!(description.method("all").unwrap().access, Access::Read);
-    assert!(description.method("count").is_none(), "only calls are described");
+    assert!(
+        description.method("count").is_none(),
+        "only calls are described"
+    );
     assert_eq!(description.method("move").unwrap().name, "move");
 }
 
@@ -471,8 +566,15 @@ fn schemas_come_from_types_that_have_one() {
     let description = Board::description();
     let echo = description.method("echo").unwrap();
     assert_eq!(echo.returns, json!({"$ref": "#/components/schemas/Line"}));
-    assert_eq!(echo.definitions["Line"]["required"], json!(["text", "likes"]));
+    assert_eq!(
+        echo.definitions["Line"]["required"],
+        json!(["text", "likes"])
+    );
     let one_way = description.method("one_way").unwrap();
-    assert_eq!(one_way.arguments["properties"]["wish"], json!(true), "any value");
+    assert_eq!(
+        one_way.arguments["properties"]["wish"],
+        json!(true),
+        "any value"
+    );
     assert_eq!(one_way.returns, json!(true), "any value");
 }

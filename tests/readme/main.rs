@@ -13,6 +13,7 @@
 //! | `rust` | becomes its `src/main.rs` and must compile; `cargo run` in a later block runs it |
 //! | `js` | runs by node with the packages of `tests/clients`; skipped aloud where these are missing |
 //!
+//! A clone is taken from this repository, and `cargo run --release` is the built `abide`.
 //! Other fences only show something. The README may use the default ports: they are replaced by
 //! free ones, in the blocks and in the server's environment.
 #![expect(clippy::unwrap_used, reason = "a step that fails here fails the test")]

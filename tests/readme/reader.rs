@@ -19,6 +19,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// The ports of the README, in the order of `Reader::ports`.
 const PORTS: [&str; 2] = ["7878", "7879"];
 
+/// Where the README clones from.
+const CLONE_URL: &str = "https://github.com/abide-rs/abide";
+
 /// What every manifest of the README gets: its own workspace, and the profile of this one, so that
 /// the dependencies are those that are built already.
 const PACKAGE: &str = r#"
@@ -68,6 +71,11 @@ impl Reader {
         let mut text = block.text.clone();
         for (theirs, ours) in PORTS.iter().zip(self.ports) {
             text = text.replace(theirs, &ours.to_string());
+        }
+        if block.fence.starts_with("sh") {
+            // The clone is of this repository, and its server is built already.
+            text = text.replace(CLONE_URL, repository().to_str().unwrap());
+            text = text.replace("cargo run --release", "abide");
         }
         match block.fence.as_str() {
             "sh" => self.run("bash", &["-euo", "pipefail", "-c", &text]),

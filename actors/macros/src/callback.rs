@@ -21,26 +21,26 @@ const NOTHING: &str = "";
 
 /// Every callback, in the order of an object's life.
 const KINDS: [Kind; 8] = [
-    Kind { name: "activated", arguments: &[], returns: NOTHING },
-    Kind {
-        name: "connected",
-        arguments: &["session: &Session", "request: &ConnectRequest"],
-        returns: " -> Result<(), Refusal>",
-    },
-    Kind { name: "message", arguments: &["session: &Session", "frame: Frame"], returns: NOTHING },
-    Kind {
-        name: "disconnected",
-        arguments: &["session: &Session", "close: &Close"],
-        returns: NOTHING,
-    },
-    Kind { name: "alarm", arguments: &["alarm: Alarm"], returns: NOTHING },
-    Kind {
-        name: "fetch",
-        arguments: &["request: http::Request<Body>"],
-        returns: " -> http::Response<Body>",
-    },
-    Kind { name: "tick", arguments: &[], returns: NOTHING },
-    Kind { name: "deactivating", arguments: &[], returns: NOTHING },
+    Kind::new("activated", &[], NOTHING),
+    Kind::new(
+        "connected",
+        &["session: &Session", "request: &ConnectRequest"],
+        " -> Result<(), Refusal>",
+    ),
+    Kind::new("message", &["session: &Session", "frame: Frame"], NOTHING),
+    Kind::new(
+        "disconnected",
+        &["session: &Session", "close: &Close"],
+        NOTHING,
+    ),
+    Kind::new("alarm", &["alarm: Alarm"], NOTHING),
+    Kind::new(
+        "fetch",
+        &["request: http::Request<Body>"],
+        " -> http::Response<Body>",
+    ),
+    Kind::new("tick", &[], NOTHING),
+    Kind::new("deactivating", &[], NOTHING),
 ];
 
 /// A callback the actor has.
@@ -92,15 +92,35 @@ impl Callback {
             cfgs: signature::cfgs(&method.attrs),
             is_async: method.sig.asyncness.is_some(),
             takes_context: signature.context.is_some(),
-            arguments: signature.rest.iter().map(|parameter| parameter.ty.span()).collect(),
+            arguments: signature
+                .rest
+                .iter()
+                .map(|parameter| parameter.ty.span())
+                .collect(),
             returned: signature::without_self(&signature::returned(&method.sig.output), actor),
         })
     }
 }
 
 impl Kind {
+    const fn new(
+        name: &'static str,
+        arguments: &'static [&'static str],
+        returns: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            arguments,
+            returns,
+        }
+    }
+
     fn signature(&self) -> String {
-        let arguments: String = self.arguments.iter().map(|text| format!(", {text}")).collect();
+        let arguments: String = self
+            .arguments
+            .iter()
+            .map(|text| format!(", {text}"))
+            .collect();
         let Self { name, returns, .. } = self;
         format!("async fn {name}(&mut self, ctx: &mut Context<Self>{arguments}){returns}")
     }

@@ -13,7 +13,13 @@ use crate::signature::Receiver;
 
 /// The implementation of `Actor`, with its argument types, in a scope of its own.
 pub(crate) fn expand(model: &Model, private: &TokenStream) -> TokenStream {
-    let Model { actor, calls, callbacks, documentation, .. } = model;
+    let Model {
+        actor,
+        calls,
+        callbacks,
+        documentation,
+        ..
+    } = model;
     let handle = handle::name(model);
     let argument_types = calls.iter().map(|call| argument_type(call, private));
     let no_alias = calls.iter().map(|call| refuse_hidden_result(call, private));
@@ -32,7 +38,9 @@ pub(crate) fn expand(model: &Model, private: &TokenStream) -> TokenStream {
         .map(|call| call_arm(call, private));
     // Under a `#[cfg]` a method may not be there; this list only helps people.
     let known: Vec<_> = calls.iter().map(CallMethod::name).collect();
-    let callback_arms = callbacks.iter().map(|callback| callback_arm(callback, private));
+    let callback_arms = callbacks
+        .iter()
+        .map(|callback| callback_arm(callback, private));
     quote! {
         const _: () = {
             // Describes types without a schema; unused when every type has one.
@@ -109,17 +117,26 @@ fn argument_type(call: &CallMethod, private: &TokenStream) -> TokenStream {
     if call.arguments.is_empty() {
         return TokenStream::new();
     }
-    let CallMethod { cfgs, arguments, .. } = call;
+    let CallMethod {
+        cfgs, arguments, ..
+    } = call;
     let name = argument_type_name(call);
     let serde = format!("{private}::serde").replace(' ', "");
-    let names: Vec<_> =
-        arguments.iter().map(|argument| format!("`{}`", argument.ident.unraw())).collect();
+    let names: Vec<_> = arguments
+        .iter()
+        .map(|argument| format!("`{}`", argument.ident.unraw()))
+        .collect();
     let expecting = format!("an object or an array with {}", names.join(", "));
     // In place of serde's own bounds, so that a type that cannot be decoded is one error, where
     // the arguments are decoded, instead of one for every line of the derived code.
     let bounds: Vec<_> = arguments
         .iter()
-        .map(|argument| format!("for<'any> {}: {private}::Argument", argument.ty.to_token_stream()))
+        .map(|argument| {
+            format!(
+                "for<'any> {}: {private}::Argument",
+                argument.ty.to_token_stream()
+            )
+        })
         .collect();
     let bounds = bounds.join(", ");
     let fields = arguments.iter().map(|argument| {
@@ -147,7 +164,9 @@ fn refuse_hidden_result(call: &CallMethod, private: &TokenStream) -> TokenStream
     if let Failure::Error(_) = call.failure {
         return TokenStream::new();
     }
-    let CallMethod { cfgs, value, ident, .. } = call;
+    let CallMethod {
+        cfgs, value, ident, ..
+    } = call;
     let message = format!(
         "`{ident}` returns a `Result` under another name: write `Result<_, _>`, so that its error \
          rolls the turn back"
@@ -164,7 +183,12 @@ fn refuse_hidden_result(call: &CallMethod, private: &TokenStream) -> TokenStream
 }
 
 fn describe(call: &CallMethod, private: &TokenStream) -> TokenStream {
-    let CallMethod { cfgs, documentation, value, .. } = call;
+    let CallMethod {
+        cfgs,
+        documentation,
+        value,
+        ..
+    } = call;
     let name = call.name();
     let access = match call.receiver {
         Receiver::Shared => quote!(Read),
@@ -172,7 +196,11 @@ fn describe(call: &CallMethod, private: &TokenStream) -> TokenStream {
     };
     let arguments = call.arguments.iter().map(|argument| {
         let (name, ty) = (argument.ident.unraw().to_string(), &argument.ty);
-        let presence = if argument.optional { quote!(Optional) } else { quote!(Required) };
+        let presence = if argument.optional {
+            quote!(Optional)
+        } else {
+            quote!(Required)
+        };
         quote! {
             .argument(#name, #private::Presence::#presence, #private::SchemaOf::<#ty>::schema)
         }
@@ -189,7 +217,13 @@ fn describe(call: &CallMethod, private: &TokenStream) -> TokenStream {
 }
 
 fn call_arm(call: &CallMethod, private: &TokenStream) -> TokenStream {
-    let CallMethod { cfgs, ident, value, failure, .. } = call;
+    let CallMethod {
+        cfgs,
+        ident,
+        value,
+        failure,
+        ..
+    } = call;
     let name = call.name();
     let decode = match call.arguments.first() {
         None => quote!(#private::no_arguments(&call)?;),
@@ -219,7 +253,12 @@ fn call_arm(call: &CallMethod, private: &TokenStream) -> TokenStream {
 }
 
 fn callback_arm(callback: &Callback, private: &TokenStream) -> TokenStream {
-    let Callback { ident, cfgs, returned, .. } = callback;
+    let Callback {
+        ident,
+        cfgs,
+        returned,
+        ..
+    } = callback;
     let (pattern, values, answer) = match callback.name().as_str() {
         "activated" => (quote!(Activated), vec![], quote!(answer)),
         "connected" => (
@@ -238,12 +277,19 @@ fn callback_arm(callback: &Callback, private: &TokenStream) -> TokenStream {
             quote!(answer),
         ),
         "alarm" => (quote!(Alarm(alarm)), vec![quote!(alarm)], quote!(answer)),
-        "fetch" => (quote!(Fetch(request)), vec![quote!(*request)], quote!(answer_fetch)),
+        "fetch" => (
+            quote!(Fetch(request)),
+            vec![quote!(*request)],
+            quote!(answer_fetch),
+        ),
         "tick" => (quote!(Tick), vec![], quote!(answer)),
         "deactivating" => (quote!(Deactivating), vec![], quote!(answer)),
         other => unreachable!("`{other}` is not in the list of callbacks"),
     };
-    let values = values.into_iter().zip(&callback.arguments).map(|(value, span)| respan(value, *span));
+    let values = values
+        .into_iter()
+        .zip(&callback.arguments)
+        .map(|(value, span)| respan(value, *span));
     let context = callback.takes_context.then(|| quote!(cx,));
     let wait = callback.is_async.then(|| quote!(.await));
     quote! {

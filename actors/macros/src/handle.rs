@@ -42,7 +42,13 @@ pub(crate) fn expand(model: &Model, private: &TokenStream) -> TokenStream {
 }
 
 fn method(call: &CallMethod, private: &TokenStream) -> TokenStream {
-    let CallMethod { ident, cfgs, documentation, value, .. } = call;
+    let CallMethod {
+        ident,
+        cfgs,
+        documentation,
+        value,
+        ..
+    } = call;
     let name = call.name();
     let parameters = call.arguments.iter().map(|argument| {
         let (ident, ty) = (&argument.ident, &argument.ty);

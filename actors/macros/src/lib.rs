@@ -2,8 +2,8 @@
 //! the `Actor` trait it implements; that trait's documentation says what each callback does.
 //!
 //! In reading order: `options` reads the attribute's own arguments; `model` reads the `impl` block
-//! into [`calls`](method) and [`callbacks`](callback) and refuses what cannot work; `expand` writes
-//! the code: the trait's implementation, in `dispatch`, and the typed `handle`.
+//! as calls (`method`) and callbacks (`callback`) and refuses what cannot work; `expand` writes the
+//! code: the trait's implementation, in `dispatch`, and the typed `handle`.
 
 mod callback;
 mod dispatch;

@@ -28,7 +28,7 @@ pub(crate) enum Failure {
     /// It returns a plain value.
     Never,
     /// It returns what is written `Result<…>`, with this error when that is written, too.
-    Error(Option<Type>),
+    Error(Option<Box<Type>>),
 }
 
 /// An argument callers give.
@@ -69,7 +69,10 @@ impl CallMethod {
         }
         let returned = signature::without_self(&signature::returned(&method.sig.output), actor);
         if let Type::ImplTrait(opaque) = &returned {
-            problems.at(opaque, "a reply is encoded, so its type must have a name: no `impl Trait`");
+            problems.at(
+                opaque,
+                "a reply is encoded, so its type must have a name: no `impl Trait`",
+            );
             return None;
         }
         let (value, failure) = outcome(returned);
@@ -96,7 +99,10 @@ impl Argument {
         let ident = match parameter.pattern {
             Pat::Ident(name) if name.by_ref.is_none() && name.subpat.is_none() => &name.ident,
             pattern => {
-                problems.at(pattern, "callers give arguments by name: write a name, not a pattern");
+                problems.at(
+                    pattern,
+                    "callers give arguments by name: write a name, not a pattern",
+                );
                 return None;
             }
         };
@@ -140,28 +146,30 @@ fn owned_form(ty: &Type) -> String {
 /// The type in the spacing people write.
 fn readable(ty: &Type) -> String {
     let text = ty.to_token_stream().to_string();
-    text.replace(" :: ", "::").replace(" < ", "<").replace(" >", ">").replace(" ,", ",")
+    text.replace(" :: ", "::")
+        .replace(" < ", "<")
+        .replace(" >", ">")
+        .replace(" ,", ",")
 }
 
 /// Takes `Result<R>` and `Result<R, E>`, under any path, apart; everything else is a plain value.
 fn outcome(returned: Type) -> (Type, Failure) {
-    let mut types = last_arguments(&returned, "Result").into_iter().flat_map(|arguments| {
-        arguments.args.iter().filter_map(|argument| match argument {
-            GenericArgument::Type(ty) => Some(ty.clone()),
-            _ => None,
-        })
-    });
+    let mut types = last_arguments(&returned, "Result")
+        .into_iter()
+        .flat_map(|arguments| {
+            arguments.args.iter().filter_map(|argument| match argument {
+                GenericArgument::Type(ty) => Some(ty.clone()),
+                _ => None,
+            })
+        });
     match (types.next(), types.next()) {
-        (Some(value), error) => (value, Failure::Error(error)),
+        (Some(value), error) => (value, Failure::Error(error.map(Box::new))),
         (None, _) => (returned, Failure::Never),
     }
 }
 
 /// The generic arguments of a path that ends in `name<…>`.
-fn last_arguments<'a>(
-    ty: &'a Type,
-    name: &str,
-) -> Option<&'a syn::AngleBracketedGenericArguments> {
+fn last_arguments<'a>(ty: &'a Type, name: &str) -> Option<&'a syn::AngleBracketedGenericArguments> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last()?;
     match &last.arguments {

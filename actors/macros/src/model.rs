@@ -62,7 +62,9 @@ fn take_call_attributes(block: &mut ItemImpl) -> (Vec<bool>, Problems) {
         .items
         .iter_mut()
         .map(|item| {
-            let ImplItem::Fn(method) = item else { return false };
+            let ImplItem::Fn(method) = item else {
+                return false;
+            };
             let size_before = method.attrs.len();
             method.attrs.retain(|attribute| {
                 if is_call(attribute) && !matches!(attribute.meta, syn::Meta::Path(_)) {
@@ -77,12 +79,19 @@ fn take_call_attributes(block: &mut ItemImpl) -> (Vec<bool>, Problems) {
 }
 
 fn is_call(attribute: &Attribute) -> bool {
-    attribute.path().segments.last().is_some_and(|last| last.ident == "call")
+    attribute
+        .path()
+        .segments
+        .last()
+        .is_some_and(|last| last.ident == "call")
 }
 
 fn read_block(block: &ItemImpl, marked: &[bool], problems: &mut Problems) -> Option<Model> {
     if let Some((_, path, _)) = &block.trait_ {
-        problems.at(path, "`#[actor]` goes on the type's own `impl` block, not on that of a trait");
+        problems.at(
+            path,
+            "`#[actor]` goes on the type's own `impl` block, not on that of a trait",
+        );
         return None;
     }
     if let Some(generic) = block.generics.params.first() {
@@ -97,10 +106,14 @@ fn read_block(block: &ItemImpl, marked: &[bool], problems: &mut Problems) -> Opt
         problems.at(actor, "an actor is a struct or enum, named by its path");
         return None;
     };
-    let methods = block.items.iter().zip(marked).filter_map(|(item, marked)| match item {
-        ImplItem::Fn(method) => Some((method, *marked)),
-        _ => None,
-    });
+    let methods = block
+        .items
+        .iter()
+        .zip(marked)
+        .filter_map(|(item, marked)| match item {
+            ImplItem::Fn(method) => Some((method, *marked)),
+            _ => None,
+        });
     let (mut calls, mut callbacks) = (Vec::new(), Vec::new());
     for (method, marked) in methods {
         if marked {

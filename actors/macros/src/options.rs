@@ -21,7 +21,9 @@ impl Options {
 impl Parse for Options {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         if input.is_empty() {
-            return Ok(Self { krate: syn::parse_quote!(::abide) });
+            return Ok(Self {
+                krate: syn::parse_quote!(::abide),
+            });
         }
         if !input.peek(Token![crate]) {
             return Err(input.error("the only option is `crate = path::to::abide`"));
@@ -30,7 +32,9 @@ impl Parse for Options {
         input.parse::<Token![=]>()?;
         // serde writes such a path as a string, so people do too.
         let krate = if input.peek(syn::LitStr) {
-            input.parse::<syn::LitStr>()?.parse_with(syn::Path::parse_mod_style)?
+            input
+                .parse::<syn::LitStr>()?
+                .parse_with(syn::Path::parse_mod_style)?
         } else {
             input.call(syn::Path::parse_mod_style)?
         };

@@ -42,14 +42,19 @@ impl<'a> Signature<'a> {
             _ => {
                 problems.at(
                     &signature.ident,
-                    format_args!("{what} is a method: take `&mut self`, or `&self` if it only reads"),
+                    format_args!(
+                        "{what} is a method: take `&mut self`, or `&self` if it only reads"
+                    ),
                 );
                 return None;
             }
         };
         let mut rest: Vec<_> = inputs
             .filter_map(|input| match input {
-                FnArg::Typed(typed) => Some(Parameter { pattern: &typed.pat, ty: &typed.ty }),
+                FnArg::Typed(typed) => Some(Parameter {
+                    pattern: &typed.pat,
+                    ty: &typed.ty,
+                }),
                 FnArg::Receiver(_) => None,
             })
             .collect();
@@ -72,7 +77,10 @@ impl<'a> Signature<'a> {
                     Receiver::Shared => "&Context<Self>",
                     Receiver::Exclusive => "&mut Context<Self>",
                 };
-                problems.at(owned, format_args!("the context is lent: take `{reference}`"));
+                problems.at(
+                    owned,
+                    format_args!("the context is lent: take `{reference}`"),
+                );
                 sound = false;
             }
             Some(exclusive) if receiver == Receiver::Shared && is_exclusive(exclusive) => {
@@ -95,10 +103,17 @@ impl<'a> Signature<'a> {
             sound = false;
         }
         if let Some(unsafety) = &signature.unsafety {
-            problems.at(unsafety, format_args!("{what} cannot be `unsafe`: the runtime calls it"));
+            problems.at(
+                unsafety,
+                format_args!("{what} cannot be `unsafe`: the runtime calls it"),
+            );
             sound = false;
         }
-        sound.then_some(Self { receiver, context, rest })
+        sound.then_some(Self {
+            receiver,
+            context,
+            rest,
+        })
     }
 }
 
@@ -106,13 +121,15 @@ fn receiver_of(receiver: &syn::Receiver, what: &str, problems: &mut Problems) ->
     if receiver.reference.is_none() || receiver.colon_token.is_some() {
         problems.at(
             receiver,
-            format_args!(
-                "{what} borrows its actor: take `&mut self`, or `&self` if it only reads"
-            ),
+            format_args!("{what} borrows its actor: take `&mut self`, or `&self` if it only reads"),
         );
         return None;
     }
-    Some(if receiver.mutability.is_some() { Receiver::Exclusive } else { Receiver::Shared })
+    Some(if receiver.mutability.is_some() {
+        Receiver::Exclusive
+    } else {
+        Receiver::Shared
+    })
 }
 
 /// Whether this is a `Context<…>`, lent or owned. A bare owned `Context` may be a type of the
@@ -149,8 +166,7 @@ pub(crate) fn without_self(ty: &Type, actor: &Type) -> Type {
             .flat_map(|token| match token {
                 TokenTree::Ident(ident) if ident == "Self" => actor.to_token_stream(),
                 TokenTree::Group(group) => {
-                    let mut inner =
-                        Group::new(group.delimiter(), spell_out(group.stream(), actor));
+                    let mut inner = Group::new(group.delimiter(), spell_out(group.stream(), actor));
                     inner.set_span(group.span());
                     TokenTree::Group(inner).into()
                 }
@@ -164,14 +180,24 @@ pub(crate) fn without_self(ty: &Type, actor: &Type) -> Type {
 
 /// The `#[cfg]` attributes, which everything written for a method must carry too.
 pub(crate) fn cfgs(attributes: &[syn::Attribute]) -> Vec<syn::Attribute> {
-    attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).cloned().collect()
+    attributes
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("cfg"))
+        .cloned()
+        .collect()
 }
 
 /// The `///` text, without the space after the slashes.
 pub(crate) fn documentation(attributes: &[syn::Attribute]) -> String {
     let lines = attributes.iter().filter_map(|attribute| {
-        let syn::Meta::NameValue(pair) = &attribute.meta else { return None };
-        let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) = &pair.value else {
+        let syn::Meta::NameValue(pair) = &attribute.meta else {
+            return None;
+        };
+        let syn::Expr::Lit(syn::ExprLit {
+            lit: syn::Lit::Str(text),
+            ..
+        }) = &pair.value
+        else {
             return None;
         };
         let text = text.value();

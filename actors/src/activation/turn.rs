@@ -110,6 +110,10 @@ impl Activation {
             self.shared.slot.sessions.remove(&session);
             return Flow::GoOn;
         }
+        if !self.callbacks().connected {
+            self.answer(Addressee::Connect { session, reply, result: Ok(()) });
+            return Flow::GoOn;
+        }
         let origin = request.origin.clone();
         let message = Message::Connected { session: self.shared.session(session.clone()), request };
         match self.turn(message, deadline, origin, None).await {

@@ -29,10 +29,12 @@ struct NoArguments {}
 /// # Errors
 /// [`CallError::InvalidArguments`].
 pub fn arguments<T: DeserializeOwned>(call: &Call) -> Result<T, CallError> {
-    call.arguments.decode().map_err(|problem| CallError::InvalidArguments {
-        method: call.method.to_string(),
-        problem,
-    })
+    call.arguments
+        .decode()
+        .map_err(|problem| CallError::InvalidArguments {
+            method: call.method.to_string(),
+            problem,
+        })
 }
 
 /// Checks that a call brings no arguments to a method that takes none.
@@ -51,8 +53,10 @@ pub fn no_arguments(call: &Call) -> Result<(), CallError> {
 /// # Errors
 /// [`CallError::Unencodable`].
 pub fn reply<T: Value>(call: &Call, value: &T) -> Result<Payload, CallError> {
-    Payload::encode(value, call.reply_encoding)
-        .map_err(|problem| CallError::Unencodable { what: "reply", detail: problem.to_string() })
+    Payload::encode(value, call.reply_encoding).map_err(|problem| CallError::Unencodable {
+        what: "reply",
+        detail: problem.to_string(),
+    })
 }
 
 /// A call's own error.
@@ -136,7 +140,10 @@ pub fn encode_arguments<T: Serialize>(arguments: &T) -> Result<Payload, CallErro
 /// # Errors
 /// None; it has the shape of [`encode_arguments`].
 pub fn encode_no_arguments() -> Result<Payload, CallError> {
-    Ok(Payload { encoding: Encoding::MessagePack, ..Payload::none() })
+    Ok(Payload {
+        encoding: Encoding::MessagePack,
+        ..Payload::none()
+    })
 }
 
 /// Tells results from other types: its own constant, which only results have, hides that of

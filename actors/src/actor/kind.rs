@@ -24,10 +24,19 @@ pub struct ActorKind<A> {
 impl<A: Actor> ActorKind<A> {
     /// The kind, as the registry takes it.
     #[must_use]
-    #[expect(clippy::new_ret_no_self, reason = "a kind is only ever used behind its trait")]
+    #[expect(
+        clippy::new_ret_no_self,
+        reason = "a kind is only ever used behind its trait"
+    )]
     pub fn new() -> Arc<dyn Kind> {
-        let description = Description { type_id: Some(TypeId::of::<A>()), ..A::description() };
-        Arc::new(Self { description, actor: PhantomData })
+        let description = Description {
+            type_id: Some(TypeId::of::<A>()),
+            ..A::description()
+        };
+        Arc::new(Self {
+            description,
+            actor: PhantomData,
+        })
     }
 }
 

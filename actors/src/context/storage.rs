@@ -33,7 +33,9 @@ impl<'a> Storage<'a> {
     /// # Cancel safety
     /// Yes.
     pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, CallError> {
-        let Some(bytes) = self.get_bytes(key).await? else { return Ok(None) };
+        let Some(bytes) = self.get_bytes(key).await? else {
+            return Ok(None);
+        };
         self.decode(key, &bytes).map(Some)
     }
 

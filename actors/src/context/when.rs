@@ -51,8 +51,14 @@ mod tests {
 
     #[test]
     fn durations_count_from_now_and_times_do_not() {
-        assert_eq!(When::from(Duration::from_secs(2)).seen_from(NOW), Timestamp(7_000));
-        assert_eq!(When::from(Timestamp(6_000)).seen_from(NOW), Timestamp(6_000));
+        assert_eq!(
+            When::from(Duration::from_secs(2)).seen_from(NOW),
+            Timestamp(7_000)
+        );
+        assert_eq!(
+            When::from(Timestamp(6_000)).seen_from(NOW),
+            Timestamp(6_000)
+        );
         let at = UNIX_EPOCH + Duration::from_millis(8_500);
         assert_eq!(When::from(at).seen_from(NOW), Timestamp(8_500));
     }
@@ -61,6 +67,9 @@ mod tests {
     fn times_before_1970_and_after_the_end_of_time_are_no_overflow() {
         let early = UNIX_EPOCH - Duration::from_secs(1);
         assert_eq!(When::from(early).seen_from(NOW), Timestamp(0));
-        assert_eq!(When::from(Duration::MAX).seen_from(NOW), Timestamp(u64::MAX));
+        assert_eq!(
+            When::from(Duration::MAX).seen_from(NOW),
+            Timestamp(u64::MAX)
+        );
     }
 }
