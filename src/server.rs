@@ -239,6 +239,7 @@ impl Running {
         tracing::info!("draining");
         app.draining.cancel();
         let drain = async {
+            app.runtime.drain().await;
             app.tasks.ended().await;
             // Sessions that ended meanwhile have had their last turn; wait for its commit too.
             app.runtime.drain().await;

@@ -152,7 +152,7 @@ fn argument_type(call: &CallMethod, private: &TokenStream) -> TokenStream {
         #[serde(
             crate = #serde,
             bound(deserialize = #bounds),
-            deny_unknown_fields,
+
             expecting = #expecting
         )]
         struct #name { #(#fields)* }
@@ -236,17 +236,27 @@ fn call_arm(call: &CallMethod, private: &TokenStream) -> TokenStream {
     let context = call.takes_context.then(|| quote!(cx,));
     let arguments = call.arguments.iter().map(|argument| &argument.ident);
     let wait = call.is_async.then(|| quote!(.await));
-    let refuse = match failure {
-        Failure::Never => TokenStream::new(),
-        // The written type is where an error that does not convert must be changed.
-        Failure::Error(Some(error)) => quote!(.map_err(#private::refused::<#error>)?),
-        Failure::Error(None) => quote!(.map_err(#private::refused)?),
+    let returned = quote!(self.#ident(#context #(arguments.#arguments),*) #wait);
+    let success = match failure {
+        Failure::Never => returned,
+        Failure::Error(error) => {
+            // The written type is where an error that does not convert must be changed.
+            let error = error.as_ref().map(|error| quote!(::<#error>));
+            quote! {
+                match #returned {
+                    ::std::result::Result::Ok(value) => value,
+                    ::std::result::Result::Err(error) => {
+                        return ::std::result::Result::Err(#private::refused #error (error));
+                    }
+                }
+            }
+        }
     };
     quote! {
         #(#cfgs)*
         #name => {
             #decode
-            let value = self.#ident(#context #(arguments.#arguments),*) #wait #refuse;
+            let value = #success;
             #private::reply::<#value>(&call, &value)
         }
     }

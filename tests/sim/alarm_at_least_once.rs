@@ -1,0 +1,1 @@
+//! **alarm-at-least-once**

@@ -1,0 +1,1 @@
+//! **lossless-passivation**

@@ -1,0 +1,15 @@
+//! The invariants of ARCHITECTURE.md, each by its name: whole nodes in virtual time, on one thread.
+//!
+//! `README.md` beside this file says how each test was seen to fail.
+
+mod alarm_at_least_once;
+mod all_or_nothing;
+mod bounded;
+mod calls;
+mod durable_before_visible;
+mod fenced;
+mod lossless_passivation;
+mod one_turn;
+mod readable_forever;
+mod sessions;
+mod single_activation;
