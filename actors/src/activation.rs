@@ -92,11 +92,7 @@ impl Activation {
         if !self.callbacks().activated {
             return Ok(());
         }
-        match self.callback(Message::Activated).await {
-            Ok(()) => Ok(()),
-            Err((error, Flow::GoOn)) => Err((error, Flow::End)),
-            Err(ended) => Err(ended),
-        }
+        self.callback(Message::Activated).await
     }
 
     /// **lossless-passivation**: leaves nothing staged and nothing held behind.

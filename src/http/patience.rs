@@ -68,7 +68,7 @@ impl Patience {
             // Looking again at least this often finds a phase that began after the timer was set.
             let look_again = now + self.head_timeout;
             match self.expiry() {
-                Some(expiry) if expiry <= now => sleep_until(look_again).await,
+                Some(expiry) if expiry <= now => return,
                 Some(expiry) => sleep_until(expiry.min(look_again)).await,
                 None => sleep_until(look_again).await,
             }

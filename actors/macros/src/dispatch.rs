@@ -152,7 +152,7 @@ fn argument_type(call: &CallMethod, private: &TokenStream) -> TokenStream {
         #[serde(
             crate = #serde,
             bound(deserialize = #bounds),
-
+            deny_unknown_fields,
             expecting = #expecting
         )]
         struct #name { #(#fields)* }

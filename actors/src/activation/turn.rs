@@ -263,16 +263,19 @@ impl Activation {
             return Err(Failure::of(CallError::DeadlineExceeded { effect: Effect::None }));
         }
         let deadline = deadline.min(Deadline(now + self.shared.node.limits.turn_timeout));
+        // Without its first turn, or after its last, the activation has no use for a value made anew.
+        let is_edge = matches!(message, Message::Activated | Message::Deactivating);
         // The alarm is already gone for its own handler, as it will be in its commit.
         let hidden = alarm.as_ref().map(|alarm| alarm.name.clone());
         self.shared.alarms.lock().hide(hidden);
         let outcome = self.run(message, deadline, origin).await;
         self.shared.alarms.lock().hide(None);
-        match outcome {
-            Ok(answer) => match self.seal(answer, alarm) {
-                Ok(sealed) => Ok(sealed),
-                Err(failure) => Err(self.undone(failure).await),
-            },
+        let sealed = outcome.and_then(|answer| self.seal(answer, alarm));
+        match sealed {
+            Ok(sealed) => Ok(sealed),
+            Err(Failure { error, flow: Flow::GoOn }) if is_edge => {
+                Err(self.undone(Failure { error, flow: Flow::End }).await)
+            }
             Err(failure) => Err(self.undone(failure).await),
         }
     }

@@ -82,23 +82,20 @@ impl Connection {
     fn try_push(&mut self, frame: Frame) {
         let envelope = Envelope::Frame { session: self.core.clone(), frame };
         let admission = Admission::Bounded(self.node.limits.mailbox_messages_max);
-        match self.node.catalog.push(&self.node, &self.slot.target, envelope, admission) {
-            Err(Full { envelope: Envelope::Frame { frame, .. }, .. }) => {
-                self.waiting = Some(frame);
-            }
-            Ok(_) | Err(_) => {}
+        let pushed = self.node.catalog.push(&self.node, &self.slot.target, envelope, admission);
+        if let Err(Full { envelope: Envelope::Frame { frame, .. }, .. }) = pushed {
+            self.waiting = Some(frame);
         }
     }
 
-    /// What to do next. `reading` says that the transport is reading already, so that it need not
-    /// be told to.
-    pub fn poll_outgoing(&mut self, cx: &Context<'_>, reading: bool) -> Poll<Outgoing> {
+    /// What to do next. After a frame was handed over, [`Outgoing::Readable`] comes once.
+    pub fn poll_outgoing(&mut self, cx: &Context<'_>) -> Poll<Outgoing> {
         if let Some(frame) = self.waiting.take() {
             // Enter first, try afterwards: room that appears in between is then seen or announced.
             self.slot.mailbox.wake_when_room(self.core.id, cx.waker());
             self.try_push(frame);
         }
-        self.core.outbound.poll(cx, reading)
+        self.core.outbound.poll(cx)
     }
 
     /// The session has ended as the transport says: the client closed it, or the socket failed.

@@ -25,9 +25,19 @@ struct Queue {
     close: Option<Close>,
     /// The transport is gone or has taken the close.
     ended: bool,
-    /// A frame from the client is with the actor; the transport reads the next one afterwards.
-    frame_in_turn: bool,
+    frame: FrameInTurn,
     transport: Option<Waker>,
+}
+
+/// The frame a transport has handed over; it reads the next one when this one was handled.
+#[derive(Default, PartialEq, Eq)]
+enum FrameInTurn {
+    #[default]
+    None,
+    /// In the mailbox, or the actor is at it.
+    Pending,
+    /// The transport has yet to be told.
+    Handled,
 }
 
 impl Outbound {
@@ -77,19 +87,19 @@ impl Outbound {
 
     pub(super) fn begin_turn(&self) {
         let mut queue = self.queue.lock();
-        assert!(!queue.frame_in_turn, "a session hands over one frame at a time");
-        queue.frame_in_turn = true;
+        assert!(queue.frame == FrameInTurn::None, "a session hands over one frame at a time");
+        queue.frame = FrameInTurn::Pending;
     }
 
     /// The actor is done with the session's frame: the transport may read on.
     pub(crate) fn end_turn(&self) {
         let mut queue = self.queue.lock();
-        queue.frame_in_turn = false;
+        queue.frame = FrameInTurn::Handled;
         wake(queue);
     }
 
-    /// Something to write, or `Readable` when a frame handed over has just been handled.
-    pub(super) fn poll(&self, cx: &std::task::Context<'_>, reading: bool) -> Poll<Outgoing> {
+    /// Something to write, or `Readable` once when the frame handed over has been handled.
+    pub(super) fn poll(&self, cx: &std::task::Context<'_>) -> Poll<Outgoing> {
         let mut queue = self.queue.lock();
         if let Some(frame) = queue.frames.pop_front() {
             queue.queued_bytes -= frame.size_bytes() + FRAME_OVERHEAD_BYTES;
@@ -103,7 +113,8 @@ impl Outbound {
             queue.ended = true;
             return Poll::Ready(Outgoing::Close(close));
         }
-        if !reading && !queue.frame_in_turn {
+        if queue.frame == FrameInTurn::Handled {
+            queue.frame = FrameInTurn::None;
             return Poll::Ready(Outgoing::Readable);
         }
         match &mut queue.transport {

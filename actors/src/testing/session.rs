@@ -24,7 +24,7 @@ impl TestSession {
     pub async fn send(&mut self, frame: impl Into<Frame>) {
         let Some(connection) = &mut self.connection else { return };
         match connection.deliver(frame.into()) {
-            Incoming::Accepted => while !matches!(self.step(false).await, Step::Readable | Step::Ended) {},
+            Incoming::Accepted => while !matches!(self.step().await, Step::Readable | Step::Ended) {},
             Incoming::Answered(frame) => self.received.push_back(frame),
             Incoming::Ignored => {}
         }
@@ -34,7 +34,7 @@ impl TestSession {
     pub async fn next(&mut self) -> Option<Frame> {
         let received = async {
             while self.received.is_empty() {
-                if matches!(self.step(true).await, Step::Ended) {
+                if matches!(self.step().await, Step::Ended) {
                     break;
                 }
             }
@@ -64,7 +64,7 @@ impl TestSession {
         // Let the actors do what they can do without time passing.
         tokio::time::sleep(Duration::from_millis(1)).await;
         while let Some(connection) = &mut self.connection {
-            let polled = std::future::poll_fn(|cx| Poll::Ready(connection.poll_outgoing(cx, true)));
+            let polled = std::future::poll_fn(|cx| Poll::Ready(connection.poll_outgoing(cx)));
             match polled.await {
                 Poll::Ready(outgoing) => _ = self.take(outgoing),
                 Poll::Pending => break,
@@ -75,7 +75,7 @@ impl TestSession {
 
     /// Waits, at most a minute of virtual time, until the object ends the session.
     pub async fn closed(&mut self) -> Option<Close> {
-        let ended = async { while !matches!(self.step(true).await, Step::Ended) {} };
+        let ended = async { while !matches!(self.step().await, Step::Ended) {} };
         let waited = tokio::time::timeout(Duration::from_secs(60), ended).await;
         drop(waited);
         self.close.clone()
@@ -88,9 +88,9 @@ impl TestSession {
         }
     }
 
-    async fn step(&mut self, reading: bool) -> Step {
+    async fn step(&mut self) -> Step {
         let Some(connection) = &mut self.connection else { return Step::Ended };
-        let outgoing = std::future::poll_fn(|cx| connection.poll_outgoing(cx, reading)).await;
+        let outgoing = std::future::poll_fn(|cx| connection.poll_outgoing(cx)).await;
         self.take(outgoing)
     }
 

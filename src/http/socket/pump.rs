@@ -147,7 +147,7 @@ impl Pump {
                 Poll::Ready(ready) => ready.map_err(|_| End::Lost)?,
                 Poll::Pending => return Ok(true),
             }
-            match self.connection.poll_outgoing(cx, self.reading) {
+            match self.connection.poll_outgoing(cx) {
                 Poll::Ready(Outgoing::Frame(frame)) => self.write(frame)?,
                 Poll::Ready(Outgoing::Close(close)) => return Err(End::Ours(close)),
                 Poll::Ready(Outgoing::Readable) => self.reading = true,
