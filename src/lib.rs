@@ -56,9 +56,9 @@ pub use abide_actors::__private;
 #[cfg(feature = "test-util")]
 pub use abide_actors::testing;
 pub use abide_actors::{
-    Actor, ActorError, ActorKind, Alarm, Body, Call, CallError, Close, ConnectError,
+    Actor, ActorError, ActorKind, Alarm, Body, BodyError, Call, CallError, Close, ConnectError,
     ConnectRequest, Context, Deadline, Frame, Keys, Kind, Payload, Refusal, Session, SessionId,
-    Storage, StorageMut, When, actor,
+    State, Storage, StorageMut, When, actor, call,
 };
 pub use abide_storage::{Namespace, Object, ObjectId, Timestamp, Version};
 pub use config::{Config, ConfigError};
@@ -72,7 +72,7 @@ pub mod prelude {
     pub use ::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
     pub use abide_actors::{
         Actor, ActorError, Alarm, Body, CallError, Close, ConnectError, ConnectRequest, Context,
-        Frame, Keys, Refusal, Session, SessionId, actor,
+        Frame, Keys, Refusal, Session, SessionId, actor, call,
     };
     pub use abide_storage::{ObjectId, Timestamp, Version};
     pub use bytes::Bytes;

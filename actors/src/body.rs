@@ -7,7 +7,16 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 
 /// Why a body broke off.
-pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct BodyError(Box<dyn std::error::Error + Send + Sync>);
+
+impl BodyError {
+    /// Wraps the transport's own error, or a sentence.
+    pub fn new(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self(error.into())
+    }
+}
 
 type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
 
@@ -80,7 +89,7 @@ impl Body {
 }
 
 fn too_large(limit_bytes: usize) -> BodyError {
-    format!("the body is larger than {limit_bytes} bytes").into()
+    BodyError::new(format!("the body is larger than {limit_bytes} bytes"))
 }
 
 impl From<Bytes> for Body {

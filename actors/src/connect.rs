@@ -8,7 +8,7 @@ use crate::message::Refusal;
 pub enum ConnectError {
     /// The actor said no.
     #[error("refused: {0}")]
-    Refused(Refusal),
+    Refused(#[from] Refusal),
     /// The object has as many sessions as one object may have. Nothing happened.
     #[error("the object has {limit} sessions, which is the most one object takes")]
     TooManySessions {

@@ -31,7 +31,7 @@ pub mod testing;
 mod turn;
 mod waits;
 
-pub use abide_macros::actor;
+pub use abide_macros::{actor, call};
 #[doc(hidden)]
 pub use actor::generated as __private;
 pub use actor::{Actor, ActorKind, State};

@@ -30,7 +30,7 @@ macro_rules! settings {
 
         /// What one source says: the command line with the environment, or a file.
         #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args, serde::Deserialize)]
-        
+        #[serde(deny_unknown_fields)]
         pub(crate) struct Layer {
             $(
                 $(#[doc = $doc])+

@@ -1,6 +1,6 @@
 //! Bodies: read whole within bounds for a call, passed on in pieces for a raw request.
 
-use abide_actors::{Body, Deadline};
+use abide_actors::{Body, BodyError, Deadline};
 use axum::body::{Body as HttpBody, HttpBody as _};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -40,17 +40,15 @@ pub(crate) async fn whole(
             return Ok(first);
         }
         let mut all = BytesMut::from(first);
-        while let Some(chunk) = next(&mut body).await? {
-            if all.len() + chunk.len() > limit_bytes {
+        loop {
+            if all.len() > limit_bytes {
                 discard(body, headers).await;
                 return Err(too_large(limit_bytes));
             }
-            all.extend_from_slice(&chunk);
-        }
-        if all.len() > limit_bytes {
-            Err(too_large(limit_bytes))
-        } else {
-            Ok(all.freeze())
+            match next(&mut body).await? {
+                Some(chunk) => all.extend_from_slice(&chunk),
+                None => return Ok(all.freeze()),
+            }
         }
     };
     timeout_at(deadline.0, reading)
@@ -105,7 +103,7 @@ pub(crate) fn streamed(body: HttpBody) -> Body {
     }
     Body::from_stream(
         body.into_data_stream()
-            .map(|chunk| chunk.map_err(Into::into)),
+            .map(|chunk| chunk.map_err(abide_actors::BodyError::new)),
     )
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Output;
 
 use crate::support::http::{get, post};
-use crate::support::process::{Abide, command, run};
+use crate::support::process::{Abide, command, end, run};
 
 /// It failed, with one message on standard error that has these words.
 #[track_caller]
@@ -98,7 +98,7 @@ fn flags_go_before_the_environment_before_the_file() {
         command
             .envs(environment.iter().copied())
             .args(["--config", file.to_str().unwrap()]);
-        String::from_utf8(command.args(flags).output().unwrap().stderr).unwrap()
+        String::from_utf8(end(command.args(flags)).stderr).unwrap()
     };
     assert!(
         serve(&[], &[]).contains("mailbox_max = 0"),

@@ -164,7 +164,10 @@ impl Checkpointer {
             return None;
         }
         let sequence = self.shared.queue.lock().next_sequence - 1;
-        let table = std::mem::replace(&mut tables.active, Arc::new(Memtable::new()));
+        let table = std::mem::replace(
+            &mut tables.active,
+            Arc::new(self.shared.overlay.new_table()),
+        );
         let frozen = Frozen { table, sequence };
         tables.frozen = Some(frozen.clone());
         Some(frozen)

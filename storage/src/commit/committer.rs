@@ -63,6 +63,7 @@ impl Committer {
     /// Moves the next group into `group`, waiting for one; `false` when it is time to end.
     fn take_group(&self, group: &mut Vec<Pending>) -> bool {
         let shared = &*self.shared;
+        let size_max_bytes = self.group_size_max_bytes();
         let mut queue = shared.queue.lock();
         loop {
             match shared.committer_stop.get() {
@@ -77,7 +78,6 @@ impl Committer {
             shared.work.wait(&mut queue);
             queue.is_committer_waiting = false;
         }
-        let size_max_bytes = self.group_size_max_bytes();
         let mut size_bytes = 0;
         let count = queue.items.iter().take_while(|pending| {
             size_bytes += pending.bytes.len();
@@ -150,8 +150,13 @@ impl Committer {
         let start = frozen
             .as_ref()
             .map_or(tables.engine_sequence, |frozen| frozen.sequence);
-        let active = match recovery::read_memtable(self.log.disk(), self.log.folder(), start) {
-            Ok(active) => active,
+        let active = match recovery::recover(
+            self.log.disk(),
+            self.log.folder(),
+            start,
+            shared.overlay.new_table(),
+        ) {
+            Ok(recovered) => recovered.active,
             Err(error) => {
                 let rest = std::mem::take(&mut queue.items);
                 drop((queue, tables));

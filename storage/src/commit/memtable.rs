@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
@@ -31,6 +32,8 @@ pub(super) struct Memtable {
     /// The index of alarms, by engine key.
     alarms: Mutex<BTreeMap<Bytes, Option<Bytes>>>,
     size_bytes: AtomicU64,
+    /// The size of all memtables of the store together.
+    total_size_bytes: Arc<AtomicU64>,
 }
 
 #[derive(Debug, Default)]
@@ -60,8 +63,10 @@ pub(super) struct ObjectView {
 }
 
 impl Memtable {
-    pub(super) fn new() -> Self {
+    /// An empty memtable that adds its size to `total_size_bytes` for as long as it lives.
+    pub(super) fn new(total_size_bytes: Arc<AtomicU64>) -> Self {
         Self {
+            total_size_bytes,
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             alarms: Mutex::default(),
             size_bytes: AtomicU64::new(0),
@@ -71,6 +76,10 @@ impl Memtable {
     /// Memory it takes, bytes, estimated from above: overwritten rows still count.
     pub(super) fn size_bytes(&self) -> u64 {
         self.size_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn total_size_bytes(&self) -> Arc<AtomicU64> {
+        self.total_size_bytes.clone()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -88,6 +97,8 @@ impl Memtable {
     ) {
         let size_bytes = encoded_size_bytes as u64 + COMMIT_OVERHEAD_BYTES;
         self.size_bytes.fetch_add(size_bytes, Ordering::Relaxed);
+        self.total_size_bytes
+            .fetch_add(size_bytes, Ordering::Relaxed);
         let mut shard = self.shard(&object.id).lock();
         shard.size_bytes += size_bytes;
         let rows = shard
@@ -235,6 +246,13 @@ impl Memtable {
 
     fn shard(&self, id: &ObjectId) -> &Mutex<Shard> {
         &self.shards[shard_index(id)]
+    }
+}
+
+impl Drop for Memtable {
+    fn drop(&mut self) {
+        self.total_size_bytes
+            .fetch_sub(*self.size_bytes.get_mut(), Ordering::Relaxed);
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use super::LogStore;
 use super::checkpointer::Checkpointer;
 use super::committer::Committer;
+use super::memtable::Memtable;
 use super::options::{EngineKind, Options};
 use super::overlay::Overlay;
 use super::readers::Readers;
@@ -102,8 +103,9 @@ pub(super) fn open(
             .map_err(|error| engine_error(&folder.engine(), error))?,
     };
     let meta = read_meta(&*engine).map_err(|problem| engine_error(&folder.engine(), problem))?;
-    let recovered =
-        recovery::recover(&*seams.disk, &folder.log(), meta.checkpoint).map_err(replay_error)?;
+    let empty = Memtable::new(Arc::new(AtomicU64::new(0)));
+    let recovered = recovery::recover(&*seams.disk, &folder.log(), meta.checkpoint, empty)
+        .map_err(replay_error)?;
     let Recovered {
         active,
         replayed,

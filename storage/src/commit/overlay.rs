@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use parking_lot::RwLock;
@@ -26,6 +27,7 @@ pub(super) struct Overlay {
     /// Read-locked while a commit is queued and inserted, write-locked to freeze or rebuild:
     /// then no commit is half in.
     pub(super) tables: RwLock<Tables>,
+    size_bytes: Arc<AtomicU64>,
 }
 
 /// The memtables at one moment.
@@ -47,6 +49,7 @@ pub(super) struct Frozen {
 
 impl Overlay {
     pub(super) fn new(active: Memtable, engine_sequence: u64) -> Self {
+        let size_bytes = active.total_size_bytes();
         let tables = Tables {
             active: Arc::new(active),
             frozen: None,
@@ -54,20 +57,22 @@ impl Overlay {
         };
         Self {
             tables: RwLock::new(tables),
+            size_bytes,
         }
+    }
+
+    /// An empty memtable for this overlay.
+    pub(super) fn new_table(&self) -> Memtable {
+        Memtable::new(self.size_bytes.clone())
     }
 
     pub(super) fn snapshot(&self) -> Tables {
         self.tables.read().clone()
     }
 
+    /// Memory the memtables take, bytes. Takes no lock.
     pub(super) fn size_bytes(&self) -> u64 {
-        let tables = self.tables.read();
-        let frozen = tables
-            .frozen
-            .as_ref()
-            .map_or(0, |frozen| frozen.table.size_bytes());
-        tables.active.size_bytes() + frozen
+        self.size_bytes.load(Ordering::Relaxed)
     }
 }
 

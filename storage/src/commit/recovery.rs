@@ -19,13 +19,13 @@ pub(super) struct Recovered {
     pub(super) epoch_max: Epoch,
 }
 
-/// Reads every commit after `engine_sequence`.
+/// Reads every commit after `engine_sequence` into `active`, an empty memtable.
 pub(super) fn recover(
     disk: &dyn Disk,
     folder: &Path,
     engine_sequence: u64,
+    active: Memtable,
 ) -> Result<Recovered, ReplayError> {
-    let active = Memtable::new();
     let mut epoch_max = Epoch(0);
     // Making a namespace derives its key; there are few of them and many commits.
     let mut namespaces: HashMap<Box<str>, Namespace> = HashMap::new();
@@ -65,13 +65,4 @@ pub(super) fn recover(
         replayed,
         epoch_max,
     })
-}
-
-/// As [`recover`], for the overlay alone.
-pub(super) fn read_memtable(
-    disk: &dyn Disk,
-    folder: &Path,
-    engine_sequence: u64,
-) -> Result<Memtable, ReplayError> {
-    Ok(recover(disk, folder, engine_sequence)?.active)
 }

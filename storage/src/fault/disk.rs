@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -45,16 +46,15 @@ pub struct FaultDisk(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    switch: PowerSwitch,
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    switch: PowerSwitch,
     counts: HashMap<DiskOperation, u64>,
     faults: HashMap<(DiskOperation, u64), DiskFault>,
     available_bytes: Option<u64>,
-    last_file: u64,
     /// What a loss of power may take back, oldest first.
     undo: Vec<Undo>,
 }
@@ -79,10 +79,22 @@ impl FaultDisk {
     /// Without faults.
     #[must_use]
     pub fn new(switch: PowerSwitch) -> Self {
-        Self(Arc::new(Shared {
+        let state = State {
             switch,
-            state: Mutex::default(),
+            counts: HashMap::new(),
+            faults: HashMap::new(),
+            available_bytes: None,
+            undo: Vec::new(),
+        };
+        Self(Arc::new(Shared {
+            state: Mutex::new(state),
         }))
+    }
+
+    /// Hangs the disk on another switch, for a process that died while its machine went on: what
+    /// it wrote stays as it is, synced or not.
+    pub fn set_switch(&self, switch: PowerSwitch) {
+        self.0.state.lock().switch = switch;
     }
 
     /// Makes the `nth` operation of this kind from now fail, counted from 1.
@@ -153,8 +165,8 @@ impl FaultDisk {
 
 impl Shared {
     fn next_fault(&self, operation: DiskOperation) -> io::Result<Option<DiskFault>> {
-        self.switch.count()?;
         let mut state = self.state.lock();
+        state.switch.count()?;
         let count = state.counts.entry(operation).or_insert(0);
         *count += 1;
         let at = *count;
@@ -170,25 +182,25 @@ impl Shared {
         }
     }
 
-    fn wrap(self: &Arc<Self>, real: Arc<dyn LogFile>) -> Arc<dyn LogFile> {
-        let mut state = self.state.lock();
-        state.last_file += 1;
-        Arc::new(FaultFile {
-            id: state.last_file,
+    /// Files are known by their inode: a sync through one handle counts for all.
+    fn wrap(self: &Arc<Self>, path: &Path, real: Arc<dyn LogFile>) -> io::Result<Arc<dyn LogFile>> {
+        let id = std::fs::metadata(path)?.ino();
+        Ok(Arc::new(FaultFile {
+            id,
             real,
             shared: self.clone(),
-        })
+        }))
     }
 }
 
 impl Disk for FaultDisk {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
-        Ok(self.0.wrap(RealDisk.open(path)?))
+        self.0.wrap(path, RealDisk.open(path)?)
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
         self.0.check(DiskOperation::Create)?;
-        Ok(self.0.wrap(RealDisk.create(path)?))
+        self.0.wrap(path, RealDisk.create(path)?)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -32,7 +32,7 @@ pub enum EngineFault {
 #[derive(Debug)]
 pub struct FaultEngine {
     inner: Arc<dyn Engine>,
-    switch: PowerSwitch,
+    switch: Mutex<PowerSwitch>,
     state: Mutex<State>,
 }
 
@@ -50,9 +50,14 @@ impl FaultEngine {
     pub fn new(inner: Arc<dyn Engine>, switch: PowerSwitch) -> Self {
         Self {
             inner,
-            switch,
+            switch: Mutex::new(switch),
             state: Mutex::default(),
         }
+    }
+
+    /// Hangs the engine on another switch, for a process that died while its machine went on.
+    pub fn set_switch(&self, switch: PowerSwitch) {
+        *self.switch.lock() = switch;
     }
 
     /// Makes the `nth` writing operation from now fail, counted from 1: applies and syncs.
@@ -88,7 +93,7 @@ impl FaultEngine {
 
     /// Counts an operation and answers its fault.
     fn next_fault(&self) -> Result<Option<EngineFault>, EngineError> {
-        self.switch.count()?;
+        self.switch.lock().count()?;
         let mut state = self.state.lock();
         state.operations += 1;
         let operation = state.operations;

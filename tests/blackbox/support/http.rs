@@ -5,11 +5,22 @@ use std::net::SocketAddr;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::PATIENCE;
 
 /// One connection.
 pub(crate) struct Client {
     socket: TcpStream,
     received: Vec<u8>,
+}
+
+/// What became of bytes that were sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    All,
+    /// The server closed before it had read them.
+    NotAll,
 }
 
 /// What came back.
@@ -81,9 +92,13 @@ impl Client {
             .expect("the server answers before it closes")
     }
 
-    /// Any bytes. That the server has closed meanwhile is for the response to tell.
-    pub(crate) async fn write(&mut self, bytes: &[u8]) {
-        drop(self.socket.write_all(bytes).await);
+    /// Any bytes; whether the server took them all.
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> Taken {
+        let written = timeout(PATIENCE, self.socket.write_all(bytes)).await;
+        match written.expect("the server reads or closes") {
+            Ok(()) => Taken::All,
+            Err(_) => Taken::NotAll,
+        }
     }
 
     /// Waits until these bytes have come; they stay to be read.
@@ -181,7 +196,8 @@ impl Client {
 
     /// A reset counts as a close: both end what can be read.
     async fn read(&mut self) -> usize {
-        self.socket.read_buf(&mut self.received).await.unwrap_or(0)
+        let read = timeout(PATIENCE, self.socket.read_buf(&mut self.received)).await;
+        read.expect("the server answers or closes").unwrap_or(0)
     }
 }
 

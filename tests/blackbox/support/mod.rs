@@ -7,9 +7,14 @@ pub(crate) mod process;
 pub(crate) mod socket;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use abide::config::Engine;
 use abide::{Config, Running, Server};
+
+/// How long a test waits for anything before it takes it that nothing will come. Never reached
+/// by a passing test.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Any free port of loopback.
 pub(crate) const ANY_PORT: SocketAddr =

@@ -3,9 +3,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
+use abide::BodyError;
 use abide::prelude::*;
 use futures_util::{StreamExt, stream};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::PATIENCE;
 
 /// Doors that turns wait at until the test opens them, by object name.
 static DOORS: LazyLock<Mutex<HashMap<String, Door>>> = LazyLock::new(Mutex::default);
@@ -33,7 +37,8 @@ pub(crate) fn door(name: &str) -> Door {
 impl Door {
     /// Waits until a turn stands at the door.
     pub(crate) async fn arrived(&self) {
-        self.arrived.acquire().await.unwrap().forget();
+        let arrived = timeout(PATIENCE, self.arrived.acquire()).await;
+        arrived.expect("a turn comes to the door").unwrap().forget();
     }
 
     /// Lets one turn pass.
@@ -221,7 +226,10 @@ impl Site {
                 )
             }
             "/broken" => {
-                let pieces = [Ok(Bytes::from_static(b"begun")), Err("broke off".into())];
+                let pieces = [
+                    Ok(Bytes::from_static(b"begun")),
+                    Err(BodyError::new("broke off")),
+                ];
                 Body::from_stream(stream::iter(pieces))
             }
             "/teapot" => return Ok(answer.status(418).body(Body::from("short and stout"))?),

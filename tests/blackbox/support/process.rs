@@ -25,9 +25,33 @@ pub(crate) fn command() -> Command {
     command
 }
 
-/// Runs the command to its end, which must be soon.
+/// Runs a command that must end by itself: one that begins to serve instead is a failure.
 pub(crate) fn run(arguments: &[&str]) -> Output {
-    command().args(arguments).output().unwrap()
+    end(command().args(arguments))
+}
+
+/// The same for a command with an environment.
+pub(crate) fn end(command: &mut Command) -> Output {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = Vec::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        if line.contains(" on http://") {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("it serves: {line}");
+        }
+        stdout.extend_from_slice(line.as_bytes());
+        stdout.push(b'\n');
+    }
+    Output {
+        stdout,
+        ..child.wait_with_output().unwrap()
+    }
 }
 
 impl Abide {

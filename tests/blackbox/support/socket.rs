@@ -4,11 +4,14 @@ use std::net::SocketAddr;
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Response;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
+
+use super::PATIENCE;
 
 /// One session, client's side.
 pub(crate) struct Socket(pub(crate) WebSocketStream<TcpStream>);
@@ -43,7 +46,10 @@ impl Socket {
     /// The next message that is no ping or pong.
     pub(crate) async fn next(&mut self) -> Message {
         loop {
-            match self.0.next().await.expect("the session is open").unwrap() {
+            let next = timeout(PATIENCE, self.0.next())
+                .await
+                .expect("the server says something");
+            match next.expect("the session is open").unwrap() {
                 Message::Ping(_) | Message::Pong(_) => {}
                 message => return message,
             }
