@@ -1,6 +1,6 @@
 //! Bodies: read whole within bounds for a call, passed on in pieces for a raw request.
 
-use abide_actors::{Body, BodyError, Deadline};
+use abide_actors::{Body, Deadline};
 use axum::body::{Body as HttpBody, HttpBody as _};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;

@@ -1,6 +1,6 @@
-//! The laws of [`Store`](crate::Store) as functions, run against every implementation.
+//! The laws of [`Store`] as functions, run against every implementation.
 //!
-//! ```ignore
+//! ```
 //! abide_storage::conformance!(memory, abide_storage::conformance::MemoryFixture::default());
 //! ```
 

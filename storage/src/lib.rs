@@ -1,4 +1,16 @@
 //! Transactional persistence for durable objects. Knows objects, batches and epochs, not actors.
+//!
+//! In reading order:
+//!
+//! - [`Namespace`], [`ObjectId`], [`Epoch`], [`Version`]: who an object is (`id.rs`);
+//! - [`WriteBatch`]: what one turn writes (`batch.rs`);
+//! - [`Store`]: the contract (`store.rs`); its laws are functions (`conformance.rs`);
+//! - [`MemoryStore`]: the contract in memory, with switches for tests;
+//! - [`LogStore`]: the contract on a disk (`commit.rs`): a commit log (`log.rs`) makes commits
+//!   durable, an overlay (`commit/overlay.rs`) makes them visible, checkpoints
+//!   (`commit/checkpointer.rs`) move them into an [`Engine`] in the background;
+//! - the bytes: keys (`key.rs`), values (`codec.rs`), commits in the log (`commit/entry.rs`),
+//!   records and segments (`log/record.rs`, `log/segment.rs`), the data folder (`folder.rs`).
 
 mod batch;
 mod clock;

@@ -459,3 +459,144 @@ fn scan_rows(
     let (start, end) = key::as_slices(range);
     scan_map(rows, start, end, direction, limit)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::WriteBatch;
+    use crate::store::Effect;
+
+    type Arrange<'a> = &'a dyn Fn(&MemoryStore);
+
+    fn object() -> Object {
+        let namespace = Namespace::new("test").unwrap();
+        let id = ObjectId::from_name(&namespace, "one");
+        Object { namespace, id }
+    }
+
+    fn commit(epoch: Epoch, version: u64, value: &'static str) -> Commit {
+        let (section, key) = (Section::Data, Bytes::from_static(b"k"));
+        let writes = vec![Write::Put {
+            section,
+            key,
+            value: value.into(),
+        }];
+        let (object, version) = (object(), Version(version));
+        Commit {
+            object,
+            name: None,
+            epoch,
+            version,
+            batch: WriteBatch { writes },
+        }
+    }
+
+    async fn value(store: &MemoryStore) -> Option<Bytes> {
+        store.get(&object(), Section::Data, b"k").await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn held_commits_are_seen_but_not_durable() {
+        let store = MemoryStore::new();
+        let epoch = store.open(&object()).await.unwrap().epoch;
+        store
+            .commit(commit(epoch, 1, "durable"))
+            .unwrap()
+            .await
+            .unwrap();
+        store.hold_commits();
+        let mut held = store.commit(commit(epoch, 2, "held")).unwrap();
+        assert!(futures_util::poll!(&mut held).is_pending());
+        assert_eq!(
+            (store.held_commits(), value(&store).await),
+            (1, Some("held".into()))
+        );
+        let mut opening = std::pin::pin!(async { store.open(&object()).await });
+        assert!(
+            futures_util::poll!(&mut opening).is_pending(),
+            "it would show what is not durable"
+        );
+        store.release_commits();
+        held.await.unwrap();
+        assert_eq!(opening.await.unwrap().version, Version(2));
+    }
+
+    #[tokio::test]
+    async fn a_crash_keeps_durable_commits_only() {
+        let store = MemoryStore::new();
+        let epoch = store.open(&object()).await.unwrap().epoch;
+        store
+            .commit(commit(epoch, 1, "durable"))
+            .unwrap()
+            .await
+            .unwrap();
+        store.hold_commits();
+        let held = store.commit(commit(epoch, 2, "held")).unwrap();
+        let next = store.crash();
+        assert_eq!(held.await, Err(CommitError::Unknown));
+        assert_eq!(value(&next).await, Some("durable".into()));
+        let opened = next.open(&object()).await.unwrap();
+        assert!(opened.version == Version(1) && opened.epoch > epoch);
+        assert!(store.commit(commit(epoch, 3, "dead")).is_err());
+    }
+
+    #[tokio::test]
+    async fn failed_commits_do_what_the_test_chose() {
+        let full = CommitError::DiskFull {
+            available_bytes: 1,
+            reserve_bytes: 2,
+        };
+        let arrange: [(Arrange<'_>, CommitError, Option<&str>); 3] = [
+            (
+                &|store| store.fail_next_commit(full.clone()),
+                full.clone(),
+                None,
+            ),
+            (
+                &|store| store.lose_next_commit(Aftermath::Dropped),
+                CommitError::Unknown,
+                None,
+            ),
+            (
+                &|store| store.lose_next_commit(Aftermath::Applied),
+                CommitError::Unknown,
+                Some("1"),
+            ),
+        ];
+        for (arrange, error, found) in arrange {
+            let store = MemoryStore::new();
+            let epoch = store.open(&object()).await.unwrap().epoch;
+            arrange(&store);
+            assert_eq!(
+                store.commit(commit(epoch, 1, "1")).unwrap().await,
+                Err(error)
+            );
+            assert_eq!(
+                store.commit(commit(epoch, 2, "2")).unwrap_err(),
+                CommitError::Fenced { epoch }
+            );
+            assert_eq!(value(&store).await.as_deref(), found.map(str::as_bytes));
+            let opened = store.open(&object()).await.unwrap();
+            let next = commit(opened.epoch, opened.version.0 + 1, "next");
+            store.commit(next).unwrap().await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn refusals_and_room_follow_their_switches() {
+        let store = MemoryStore::new();
+        let epoch = store.open(&object()).await.unwrap().epoch;
+        store.refuse_writes(Some("maintenance"));
+        let error = store.commit(commit(epoch, 1, "1")).unwrap_err();
+        assert_eq!(error.effect(), Effect::None);
+        assert_eq!(store.health(), Health::WritesRefused("maintenance".into()));
+        store.refuse_writes(None);
+        store.commit(commit(epoch, 1, "1")).unwrap().await.unwrap();
+
+        store.set_room(Room::Full);
+        let mut room = store.room();
+        assert!(!store.has_room() && futures_util::poll!(&mut room).is_pending());
+        store.set_room(Room::Free);
+        room.await;
+    }
+}

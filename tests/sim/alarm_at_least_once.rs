@@ -1,1 +1,474 @@
-//! **alarm-at-least-once**
+//! **alarm-at-least-once**: an alarm that was acknowledged fires at or after its time until its
+//! handler has committed, through crashes, restarts, failures and lost commits.
+
+mod stuck;
+mod torn;
+mod window;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use abide::prelude::*;
+use abide_actors::Limits;
+use abide_actors::testing::{BEGINNING, World};
+use abide_storage::{Aftermath, CommitError};
+use fastrand::Rng;
+use tokio::time::sleep;
+
+use crate::seeds::each_seed;
+
+thread_local! {
+    /// Every time a handler was entered, whatever became of its turn.
+    static ENTERED: RefCell<Vec<Entered>> = RefCell::default();
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entered {
+    at: Timestamp,
+    alarm: Alarm,
+}
+
+fn entered() -> Vec<Entered> {
+    ENTERED.with_borrow(Vec::clone)
+}
+
+/// Seconds since the world began at which the handler of an alarm was entered.
+fn entered_at(name: &str) -> Vec<u64> {
+    let of_name = |entered: &Entered| *entered.alarm.name == *name;
+    entered().iter().filter(|entered| of_name(entered)).map(|entered| seconds(entered.at)).collect()
+}
+
+fn seconds(at: Timestamp) -> u64 {
+    (at.0 - BEGINNING.0) / 1_000
+}
+
+/// What the handler of an alarm does before it succeeds, if it does.
+#[derive(Default, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+enum Plan {
+    #[default]
+    Succeed,
+    /// Fails as long as it has failed fewer times than this.
+    Fail(u32),
+    Panic(u32),
+    /// Sets itself again, so many seconds later, as long as it has fired fewer times than this.
+    Again { every_s: u64, times: u64 },
+    /// Sets itself again once, for the very moment that it was set for.
+    SameMoment,
+    /// Cancels another one and sets itself for never.
+    CancelBoth,
+    Sleep(u64),
+}
+
+/// Fires alarms as planned and keeps count of what was committed.
+#[derive(Default, Serialize, Deserialize)]
+struct Clockwork {
+    plans: BTreeMap<String, Plan>,
+    /// Handlers that have committed, by name.
+    fired: BTreeMap<String, u64>,
+}
+
+#[actor]
+impl Clockwork {
+    #[call]
+    fn set(
+        &mut self,
+        ctx: &mut Context<Self>,
+        name: String,
+        after_s: u64,
+        plan: Plan,
+    ) -> Result<u64, CallError> {
+        let at = ctx.now() + Duration::from_secs(after_s);
+        ctx.set_alarm(&name, at)?;
+        self.plans.insert(name, plan);
+        Ok(at.0)
+    }
+
+    #[call]
+    fn set_at(&mut self, ctx: &mut Context<Self>, name: String, at_ms: u64) -> Result<(), CallError> {
+        ctx.set_alarm(&name, Timestamp(at_ms))
+    }
+
+    #[call]
+    fn set_many(&mut self, ctx: &mut Context<Self>, after_ms: Vec<u64>) -> Result<(), CallError> {
+        for (number, after_ms) in after_ms.into_iter().enumerate() {
+            ctx.set_alarm(&number.to_string(), Duration::from_millis(after_ms))?;
+        }
+        Ok(())
+    }
+
+    #[call]
+    fn cancel(&mut self, ctx: &mut Context<Self>, name: String) {
+        ctx.cancel_alarm(&name);
+    }
+
+    #[call]
+    fn fired(&self, name: String) -> u64 {
+        self.fired.get(&name).copied().unwrap_or(0)
+    }
+
+    #[call]
+    fn all_fired(&self) -> BTreeMap<String, u64> {
+        self.fired.clone()
+    }
+
+    #[call]
+    fn scheduled(&self, ctx: &Context<Self>, name: String) -> Option<u64> {
+        ctx.alarm(&name).map(|at| at.0)
+    }
+
+    async fn alarm(&mut self, ctx: &mut Context<Self>, alarm: Alarm) -> Result<(), ActorError> {
+        let at = ctx.now();
+        ENTERED.with_borrow_mut(|entered| entered.push(Entered { at, alarm: alarm.clone() }));
+        let name = alarm.name.to_string();
+        assert_eq!(ctx.alarm(&name), None, "for its own handler it is gone");
+        let fired = self.fired.entry(name.clone()).or_default();
+        *fired += 1;
+        match self.plans.get(&name).copied().unwrap_or_default() {
+            Plan::Fail(times) if alarm.retries < times => {
+                return Err(ActorError::new("planned", "as it was told to"));
+            }
+            Plan::Panic(times) if alarm.retries < times => panic!("as it was told to"),
+            Plan::Again { every_s, times } if *fired < times => {
+                ctx.set_alarm(&name, Duration::from_secs(every_s))?;
+            }
+            Plan::SameMoment if *fired == 1 => ctx.set_alarm(&name, alarm.scheduled)?,
+            Plan::CancelBoth => {
+                ctx.set_alarm(&name, Timestamp(u64::MAX))?;
+                ctx.cancel_alarm(&name);
+                ctx.cancel_alarm("other");
+            }
+            Plan::Sleep(ms) => sleep(Duration::from_millis(ms)).await,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn run(limits: Limits, test: impl AsyncFnOnce(&mut World)) {
+    ENTERED.set(Vec::new());
+    World::builder().limits(limits).actor::<Clockwork>("clockwork").run(test);
+}
+
+/// Sets an alarm and says when it is due.
+async fn set(world: &World, name: &str, after_s: u64, plan: Plan) -> Timestamp {
+    let clockwork = world.actor::<Clockwork>("c");
+    Timestamp(clockwork.set(name.to_owned(), after_s, plan).await.unwrap())
+}
+
+async fn fired(world: &World, name: &str) -> u64 {
+    world.actor::<Clockwork>("c").fired(name.to_owned()).await.unwrap()
+}
+
+async fn pass(world: &World, seconds: u64) {
+    world.advance(Duration::from_secs(seconds)).await;
+}
+
+#[test]
+fn it_fires_at_its_time_once() {
+    run(Limits::default(), async |world| {
+        set(world, "", 100, Plan::Succeed).await;
+        pass(world, 99).await;
+        assert!(entered().is_empty());
+        pass(world, 2).await;
+        assert_eq!(entered_at(""), [100]);
+        pass(world, 100_000).await;
+        assert_eq!((entered_at("").len(), fired(world, "").await), (1, 1));
+        assert_eq!(world.actor::<Clockwork>("c").scheduled(String::new()).await.unwrap(), None);
+    });
+}
+
+#[test]
+fn it_fires_after_crashes_and_restarts() {
+    run(Limits::default(), async |world| {
+        for round in 0..6_u64 {
+            let name = format!("alarm {round}");
+            set(world, &name, 60, Plan::Succeed).await;
+            pass(world, 20).await;
+            if round % 2 == 0 { world.crash().await } else { world.restart().await }
+            pass(world, 39).await;
+            assert!(entered_at(&name).is_empty());
+            pass(world, 2).await;
+            assert_eq!(fired(world, &name).await, 1);
+        }
+        // None of those that have fired comes back.
+        world.crash().await;
+        pass(world, 3_600).await;
+        assert_eq!(entered().len(), 6);
+    });
+}
+
+/// A time that has passed means now, and a crash between the call and the firing changes nothing.
+#[test]
+fn one_that_is_overdue_fires_at_once() {
+    run(Limits::default(), async |world| {
+        pass(world, 10).await;
+        world.actor::<Clockwork>("c").set_at("past".to_owned(), 5).await.unwrap();
+        world.crash().await;
+        pass(world, 1).await;
+        assert_eq!(fired(world, "past").await, 1);
+    });
+}
+
+/// 1. The handler has run; its commit is on its way to the disk. 2. The node crashes. 3. The next
+/// node runs it again, on the state from before.
+#[test]
+fn a_crash_before_the_handler_is_durable_fires_it_again() {
+    run(Limits::default(), async |world| {
+        set(world, "a", 10, Plan::Succeed).await;
+        pass(world, 5).await;
+        world.store().hold_commits();
+        pass(world, 10).await;
+        assert_eq!((entered_at("a"), world.store().held_commits()), (vec![10], 1));
+        world.crash().await;
+        pass(world, 1).await;
+        assert_eq!(entered_at("a"), [10, 15]);
+        assert_eq!(fired(world, "a").await, 1, "the first firing never became durable");
+    });
+}
+
+/// A handler that is inside its code when the node crashes.
+#[test]
+fn a_crash_inside_the_handler_fires_it_again() {
+    run(Limits::default(), async |world| {
+        set(world, "a", 10, Plan::Sleep(5_000)).await;
+        pass(world, 12).await;
+        world.crash().await;
+        pass(world, 60).await;
+        assert_eq!(entered_at("a"), [10, 12]);
+        assert_eq!(fired(world, "a").await, 1);
+    });
+}
+
+#[test]
+fn a_refused_or_lost_commit_of_the_handler_fires_it_again() {
+    run(Limits::default(), async |world| {
+        set(world, "full", 10, Plan::Succeed).await;
+        set(world, "failed", 20, Plan::Succeed).await;
+        set(world, "dropped", 30, Plan::Succeed).await;
+        set(world, "applied", 40, Plan::Succeed).await;
+        pass(world, 9).await;
+        world.store().refuse_writes(Some("the disk is full"));
+        pass(world, 6).await;
+        assert!(entered_at("full").len() > 1, "tried again and again");
+        world.store().refuse_writes(None);
+        pass(world, 4).await;
+        world.store().fail_next_commit(CommitError::Refused { reason: "the test".into() });
+        pass(world, 10).await;
+        world.store().lose_next_commit(Aftermath::Dropped);
+        pass(world, 10).await;
+        world.store().lose_next_commit(Aftermath::Applied);
+        pass(world, 30).await;
+        for (name, times) in [("full", None), ("failed", Some(2)), ("dropped", Some(2)), ("applied", Some(1))] {
+            assert_eq!(fired(world, name).await, 1, "{name}");
+            assert!(times.is_none_or(|times| entered_at(name).len() == times), "{name}");
+        }
+    });
+}
+
+/// Failures are counted in the store: a crash between two retries neither forgets the count nor
+/// the wait, which doubles from 2 s, with up to a quarter on top.
+#[test]
+fn retries_wait_longer_each_time_and_are_counted_through_crashes() {
+    for plan in [Plan::Fail(11), Plan::Panic(11)] {
+        run(Limits::default(), async |world| {
+            set(world, "a", 10, plan).await;
+            let scheduled = BEGINNING + Duration::from_secs(10);
+            let crashes = [11, 40, 41, 500, 1_500];
+            for at in crashes {
+                pass(world, at - seconds(world.now())).await;
+                world.crash().await;
+            }
+            pass(world, 10_000).await;
+            let entered = entered();
+            assert_eq!(entered.len(), 12, "eleven failures and a success");
+            for (failures, entered) in (0..).zip(&entered) {
+                assert_eq!((entered.alarm.retries, entered.alarm.scheduled), (failures, scheduled));
+            }
+            for (failures, pair) in (0_u32..).zip(entered.windows(2)) {
+                let wait_ms = pair[1].at.0 - pair[0].at.0;
+                let least_ms = 2_000 << failures.min(9);
+                // A millisecond or two for the rounding of timers.
+                let expected = least_ms..=least_ms + least_ms / 4 + 2;
+                assert!(expected.contains(&wait_ms), "after failure {failures}: {wait_ms} ms");
+            }
+            assert_eq!(fired(world, "a").await, 1, "what failed turns counted is undone");
+        });
+    }
+}
+
+#[test]
+fn one_that_fails_too_often_is_parked_until_it_is_set_again() {
+    let limits = Limits { alarm_retries_max: Some(3), ..Limits::default() };
+    run(limits, async |world| {
+        set(world, "a", 10, Plan::Fail(100)).await;
+        set(world, "b", 3_600, Plan::Succeed).await;
+        pass(world, 100_000).await;
+        world.crash().await;
+        pass(world, 100_000).await;
+        let retries: Vec<_> = entered()
+            .into_iter()
+            .filter(|entered| &*entered.alarm.name == "a")
+            .map(|entered| entered.alarm.retries)
+            .collect();
+        assert_eq!(retries, [0, 1, 2, 3], "the first and three retries");
+        assert_eq!(fired(world, "b").await, 1, "the others go on");
+        let scheduled = world.actor::<Clockwork>("c").scheduled("a".to_owned()).await.unwrap();
+        assert_eq!(scheduled, Some((BEGINNING + Duration::from_secs(10)).0), "it can be seen");
+        set(world, "a", 1, Plan::Succeed).await;
+        pass(world, 2).await;
+        assert_eq!(fired(world, "a").await, 1);
+        assert_eq!(entered().last().unwrap().alarm.retries, 0, "a new alarm has not failed yet");
+    });
+}
+
+#[test]
+fn one_set_again_in_its_handler_fires_again() {
+    run(Limits::default(), async |world| {
+        set(world, "again", 10, Plan::Again { every_s: 10, times: 5 }).await;
+        set(world, "same", 5, Plan::SameMoment).await;
+        pass(world, 25).await;
+        world.crash().await;
+        pass(world, 100).await;
+        assert_eq!(entered_at("again"), [10, 20, 30, 40, 50]);
+        assert_eq!((fired(world, "again").await, fired(world, "same").await), (5, 2));
+        assert_eq!(entered_at("same"), [5, 5], "for the same moment, which is at once");
+    });
+}
+
+/// As above, with a crash before the second setting is durable, and one after.
+#[test]
+fn one_set_again_for_the_same_moment_survives_a_crash() {
+    run(Limits::default(), async |world| {
+        set(world, "same", 5, Plan::SameMoment).await;
+        pass(world, 4).await;
+        world.store().hold_commits();
+        pass(world, 4).await;
+        assert_eq!(entered_at("same").len(), 1, "the second waits for the first to be durable");
+        world.crash().await;
+        pass(world, 4).await;
+        assert_eq!(fired(world, "same").await, 2);
+        assert_eq!(entered_at("same").len(), 3);
+    });
+}
+
+#[test]
+fn cancelled_and_replaced_ones_do_not_fire_at_their_old_time() {
+    run(Limits::default(), async |world| {
+        set(world, "cancelled", 10, Plan::Succeed).await;
+        set(world, "earlier", 30, Plan::Succeed).await;
+        set(world, "later", 10, Plan::Succeed).await;
+        set(world, "both", 12, Plan::CancelBoth).await;
+        set(world, "other", 40, Plan::Succeed).await;
+        set(world, "twice", 10, Plan::Succeed).await;
+        let clockwork = world.actor::<Clockwork>("c");
+        clockwork.cancel("cancelled".to_owned()).await.unwrap();
+        clockwork.cancel("never set".to_owned()).await.unwrap();
+        clockwork.cancel("twice".to_owned()).await.unwrap();
+        set(world, "twice", 10, Plan::Succeed).await;
+        set(world, "earlier", 5, Plan::Succeed).await;
+        set(world, "later", 20, Plan::Succeed).await;
+        pass(world, 8).await;
+        world.crash().await;
+        pass(world, 3_600).await;
+        assert!(entered_at("cancelled").is_empty());
+        assert_eq!(entered_at("earlier"), [5]);
+        assert_eq!(entered_at("later"), [20]);
+        assert_eq!(entered_at("both"), [12]);
+        assert!(entered_at("other").is_empty());
+        assert_eq!(entered_at("twice"), [10]);
+    });
+}
+
+#[test]
+fn many_names_of_one_object_fire_in_order_of_time() {
+    run(Limits::default(), async |world| {
+        let after_ms: Vec<u64> = (0..1_000).map(|number| 1_000 + (number * 7_919) % 60_000).collect();
+        world.actor::<Clockwork>("c").set_many(after_ms.clone()).await.unwrap();
+        pass(world, 30).await;
+        world.crash().await;
+        pass(world, 60).await;
+        assert_eq!(world.actor::<Clockwork>("c").all_fired().await.unwrap().len(), 1_000);
+        let entered = entered();
+        assert_eq!(entered.len(), 1_000);
+        for pair in entered.windows(2) {
+            assert!(pair[0].alarm.scheduled <= pair[1].alarm.scheduled, "{pair:?}");
+        }
+        for Entered { at, alarm } in entered {
+            let late_ms = at.0 - alarm.scheduled.0;
+            assert!(late_ms < 100, "{} was {late_ms} ms late", alarm.name);
+        }
+    });
+}
+
+/// Calls set, replace and cancel alarms at random while the disk stalls, handlers fail and the
+/// node crashes. At the end every alarm that was acknowledged as set has fired, at or after its
+/// time, and none after it was acknowledged as cancelled.
+#[test]
+fn random_schedules_lose_none() {
+    each_seed(100, |seed| {
+        run(Limits::default(), async |world| {
+            let mut rng = Rng::with_seed(seed);
+            // What was last acknowledged of each name.
+            let mut wanted: BTreeMap<String, Wanted> = BTreeMap::new();
+            for _step in 0..60 {
+                let name = format!("alarm {}", rng.u8(..6));
+                match rng.u8(..12) {
+                    0..6 => {
+                        let plan = match rng.u8(..5) {
+                            0 => Plan::Fail(rng.u32(1..3)),
+                            1 => Plan::Panic(1),
+                            2 => Plan::Sleep(rng.u64(..3_000)),
+                            _ => Plan::Succeed,
+                        };
+                        let due = set(world, &name, rng.u64(1..40), plan).await;
+                        wanted.insert(name, Wanted::At(due));
+                    }
+                    6 => {
+                        world.actor::<Clockwork>("c").cancel(name.clone()).await.unwrap();
+                        wanted.insert(name, Wanted::NotSince(world.now()));
+                    }
+                    7 => {
+                        world.store().hold_commits();
+                        world.advance(Duration::from_millis(rng.u64(..9_000))).await;
+                        if rng.bool() { world.store().release_commits() } else { crash(world).await }
+                    }
+                    8 => crash(world).await,
+                    9 => world.restart().await,
+                    _ => world.advance(Duration::from_millis(rng.u64(..20_000))).await,
+                }
+            }
+            pass(world, 3_600).await;
+            let entered = entered();
+            for (name, wanted) in wanted {
+                let left = world.actor::<Clockwork>("c").scheduled(name.clone()).await.unwrap();
+                assert_eq!(left, None, "{name} is still set");
+                let mut of_name = entered.iter().filter(|entered| *entered.alarm.name == *name);
+                match wanted {
+                    Wanted::At(due) => {
+                        let found = of_name.any(|entered| entered.alarm.scheduled == due);
+                        assert!(found, "{name} never fired for {due:?}");
+                    }
+                    Wanted::NotSince(cancelled) => {
+                        let late = of_name.find(|entered| entered.at > cancelled);
+                        assert_eq!(late, None, "{name} was cancelled at {cancelled:?}");
+                    }
+                }
+            }
+            for Entered { at, alarm } in entered {
+                assert!(at >= alarm.scheduled, "{} fired early", alarm.name);
+            }
+        });
+    });
+}
+
+enum Wanted {
+    At(Timestamp),
+    NotSince(Timestamp),
+}
+
+/// A crash, after which nothing of the dead node's handlers is left in their code: a process
+/// would have taken them with it at once.
+async fn crash(world: &mut World) {
+    world.crash().await;
+    pass(world, 30).await;
+}

@@ -222,6 +222,8 @@ impl Memtable {
             let drained = std::mem::take(&mut *shard.lock());
             self.size_bytes
                 .fetch_sub(drained.size_bytes, Ordering::Relaxed);
+            self.total_size_bytes
+                .fetch_sub(drained.size_bytes, Ordering::Relaxed);
         }
         let alarms = self.alarms.lock().clone();
         apply(

@@ -263,3 +263,107 @@ fn failure(error: io::Error) -> AppendError {
         AppendError::Failed(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::{RealDisk, replay};
+
+    const OPTIONS: LogOptions = LogOptions {
+        first_segment_size_bytes: 8 << 10,
+        segment_size_bytes: 16 << 10,
+    };
+
+    fn open(folder: &Path, checkpoint: u64) -> (Log, Vec<(u64, Bytes)>) {
+        let mut seen = Vec::new();
+        let mut visit = |sequence, payload| {
+            seen.push((sequence, payload));
+            Ok(())
+        };
+        let replayed = replay(&RealDisk, folder, checkpoint, &mut visit).unwrap();
+        (
+            Log::open(Arc::new(RealDisk), folder, replayed, OPTIONS).unwrap(),
+            seen,
+        )
+    }
+
+    fn segments(folder: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.filter(|name| name.contains(".log")).collect();
+        names.sort();
+        names
+    }
+
+    fn group(fill: u8) -> Vec<Bytes> {
+        vec![vec![fill; 1_500].into(), vec![fill; 500].into()]
+    }
+
+    #[test]
+    fn groups_come_back_across_segments() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut log, seen) = open(folder.path(), 0);
+        assert!(seen.is_empty());
+        for fill in 0..20 {
+            log.append(group(fill).iter()).unwrap();
+        }
+        drop(log);
+        assert!(
+            segments(folder.path()).len() > 2,
+            "{:?}",
+            segments(folder.path())
+        );
+        let (mut log, seen) = open(folder.path(), 0);
+        let wanted: Vec<_> = (0..20)
+            .map(|fill| (u64::from(fill) * 2 + 1, group(fill).concat().into()))
+            .collect();
+        assert_eq!(seen, wanted);
+        // It goes on where it was.
+        log.append(group(99).iter()).unwrap();
+        drop(log);
+        assert_eq!(open(folder.path(), 0).1.len(), 21);
+        // Only what the engine lacks is read: the group of commit 20, and those after it.
+        assert_eq!(
+            open(folder.path(), 19).1,
+            [&wanted[9..], &open(folder.path(), 40).1].concat()
+        );
+    }
+
+    /// A used segment still holds its old records. They must read as its end, not as commits, and
+    /// not as damage.
+    #[test]
+    fn records_of_a_former_use_are_no_records() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut log, _) = open(folder.path(), 0);
+        let history = log.history();
+        for fill in 0..100 {
+            log.append(group(fill).iter()).unwrap();
+            history.release(log.next_sequence - 1).unwrap();
+            assert!(segments(folder.path()).len() <= 2);
+        }
+        let last = log.next_sequence - 1;
+        drop(log);
+        let (_, seen) = open(folder.path(), last - 2);
+        assert_eq!(seen, [(last - 1, group(99).concat().into())]);
+    }
+
+    #[test]
+    fn a_lost_segment_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut log, _) = open(folder.path(), 0);
+        for fill in 0..20 {
+            log.append(group(fill).iter()).unwrap();
+        }
+        drop(log);
+        let names = segments(folder.path());
+        let replayed = |checkpoint| {
+            replay(&RealDisk, folder.path(), checkpoint, &mut |_, _| Ok(())).map(|_| ())
+        };
+        std::fs::remove_file(folder.path().join(&names[1])).unwrap();
+        assert!(replayed(0).is_err(), "one in the middle");
+        std::fs::remove_file(folder.path().join(&names[0])).unwrap();
+        assert!(replayed(0).is_err(), "the first ones");
+        assert!(replayed(39).is_ok(), "the engine has what was in them");
+        assert!(replayed(41).is_err(), "the engine is ahead of the log");
+    }
+}

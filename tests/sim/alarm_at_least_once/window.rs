@@ -1,0 +1,254 @@
+//! More alarms than the scheduler keeps in memory: it sees a window onto the beginning of the
+//! store's index, and what is outside must neither be lost nor wait behind what is inside.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use abide::prelude::*;
+use abide_actors::testing::{BEGINNING, World};
+use abide_actors::{ActorKind, Call, Clock, Deadline, Payload, Runtime};
+use abide_storage::{
+    BoxFuture, Commit, CommitError, Epoch, Health, MemoryStore, Namespace, Object, ObjectSummary,
+    Opened, ReadError, Scan, ScheduledAlarm, Section, Store, Ticket,
+};
+use fastrand::Rng;
+use tokio::time::sleep;
+
+/// Alarms of one object; the limit is 1,024.
+const EACH: usize = 1_000;
+
+thread_local! {
+    /// How often each alarm of each object fired, and how late it was at most, ms.
+    static FIRED: RefCell<BTreeMap<(String, String), (u64, u64)>> = RefCell::default();
+}
+
+/// Sets many alarms. Its state is small, so that many of them can fire in a test.
+#[derive(Default, Serialize, Deserialize)]
+struct Crowd {}
+
+#[actor]
+impl Crowd {
+    #[call]
+    fn set(&mut self, ctx: &mut Context<Self>, after_ms: Vec<u64>) -> Result<(), CallError> {
+        for (number, after_ms) in after_ms.into_iter().enumerate() {
+            ctx.set_alarm(&number.to_string(), Duration::from_millis(after_ms))?;
+        }
+        Ok(())
+    }
+
+    fn alarm(&mut self, ctx: &mut Context<Self>, alarm: Alarm) {
+        let late_ms = ctx.now().0 - alarm.scheduled.0;
+        let key = (ctx.name().unwrap_or_default().to_owned(), alarm.name.to_string());
+        FIRED.with_borrow_mut(|fired| {
+            let (times, latest_ms) = fired.entry(key).or_default();
+            *times += 1;
+            *latest_ms = late_ms.max(*latest_ms);
+        });
+    }
+}
+
+fn fired() -> BTreeMap<(String, String), (u64, u64)> {
+    FIRED.with_borrow(BTreeMap::clone)
+}
+
+/// Twenty thousand alarms over an hour, set in no order, so that the window overflows and is read
+/// again page by page; in the middle the node crashes.
+#[test]
+fn twenty_thousand_alarms_all_fire_in_time() {
+    World::builder().actor::<Crowd>("crowd").run(async |world| {
+        let mut rng = Rng::with_seed(20_000);
+        for object in 0..20 {
+            let after_ms = (0..EACH).map(|_| rng.u64(60_000..3_600_000)).collect();
+            world.actor::<Crowd>(&format!("{object}")).set(after_ms).await.unwrap();
+        }
+        world.advance(Duration::from_secs(1_800)).await;
+        world.crash().await;
+        world.advance(Duration::from_secs(1_810)).await;
+        let fired = fired();
+        assert_eq!(fired.len(), 20 * EACH);
+        for (alarm, (times, late_ms)) in fired {
+            assert_eq!(times, 1, "{alarm:?}: nothing but a crash inside a turn makes it two");
+            assert!(late_ms < 1_000, "{alarm:?} was {late_ms} ms late");
+        }
+    });
+}
+
+/// Twenty thousand alarms for the same second: they are spread out, not dropped, and the mailbox
+/// of each object, which holds fewer, is no reason to lose one.
+#[test]
+fn twenty_thousand_alarms_for_the_same_moment_all_fire() {
+    World::builder().actor::<Crowd>("crowd").run(async |world| {
+        for object in 0..20 {
+            let name = format!("{object}");
+            world.actor::<Crowd>(&name).set(vec![60_000; EACH]).await.unwrap();
+        }
+        world.advance(Duration::from_secs(59)).await;
+        // Nothing can be committed when they fall due, so each of them is put off.
+        world.store().refuse_writes(Some("the disk is full"));
+        world.advance(Duration::from_secs(10)).await;
+        FIRED.set(BTreeMap::new());
+        world.crash().await;
+        world.advance(Duration::from_secs(30)).await;
+        let fired = fired();
+        assert_eq!(fired.len(), 20 * EACH);
+        assert!(fired.values().all(|(times, _)| *times == 1));
+    });
+}
+
+/// A [`MemoryStore`] that takes its time to hand over a page of alarms, as a disk would: what is
+/// committed meanwhile is not in it.
+#[derive(Debug)]
+struct SlowPages {
+    inner: MemoryStore,
+    /// Pages being read just now.
+    reading: AtomicUsize,
+    takes: Duration,
+}
+
+impl SlowPages {
+    fn is_reading(&self) -> bool {
+        self.reading.load(Ordering::Relaxed) > 0
+    }
+}
+
+impl Store for SlowPages {
+    fn alarms<'a>(
+        &'a self,
+        after: Option<ScheduledAlarm>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<ScheduledAlarm>, ReadError>> {
+        Box::pin(async move {
+            let page = self.inner.alarms(after, limit).await;
+            self.reading.fetch_add(1, Ordering::Relaxed);
+            sleep(self.takes).await;
+            self.reading.fetch_sub(1, Ordering::Relaxed);
+            page
+        })
+    }
+
+    fn open<'a>(&'a self, object: &'a Object) -> BoxFuture<'a, Result<Opened, ReadError>> {
+        self.inner.open(object)
+    }
+
+    fn close(&self, object: &Object, epoch: Epoch) {
+        self.inner.close(object, epoch);
+    }
+
+    fn commit(&self, commit: Commit) -> Result<Ticket, CommitError> {
+        self.inner.commit(commit)
+    }
+
+    fn has_room(&self) -> bool {
+        self.inner.has_room()
+    }
+
+    fn room(&self) -> BoxFuture<'_, ()> {
+        self.inner.room()
+    }
+
+    fn get<'a>(
+        &'a self,
+        object: &'a Object,
+        section: Section,
+        key: &'a [u8],
+    ) -> BoxFuture<'a, Result<Option<Bytes>, ReadError>> {
+        self.inner.get(object, section, key)
+    }
+
+    fn scan<'a>(
+        &'a self,
+        object: &'a Object,
+        scan: Scan,
+    ) -> BoxFuture<'a, Result<Vec<(Bytes, Bytes)>, ReadError>> {
+        self.inner.scan(object, scan)
+    }
+
+    fn objects<'a>(
+        &'a self,
+        namespace: &'a Namespace,
+        after: Option<abide::ObjectId>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<ObjectSummary>, ReadError>> {
+        self.inner.objects(namespace, after, limit)
+    }
+
+    fn health(&self) -> Health {
+        self.inner.health()
+    }
+
+    fn shutdown(&self) -> BoxFuture<'_, ()> {
+        self.inner.shutdown()
+    }
+}
+
+async fn set(node: &Runtime, name: &str, after_ms: Vec<u64>) {
+    let target = node.target("crowd", name).unwrap();
+    let arguments = Payload::json(serde_json::json!([after_ms]).to_string());
+    let call = Call::new("set", arguments, Deadline::after(Duration::from_secs(60)));
+    node.call(&target, call).await.unwrap();
+}
+
+fn start(store: &Arc<SlowPages>, clock: &Clock) -> Runtime {
+    let builder = Runtime::builder(store.clone()).clock(clock.clone()).seed(1);
+    builder.register("crowd", ActorKind::<Crowd>::new()).unwrap().start()
+}
+
+/// A node that has just been started over five thousand alarms, which is more than one page: one
+/// every 20 ms from the first minute on.
+async fn begin_with_two_pages(test: impl AsyncFnOnce(&Runtime, &SlowPages)) {
+    let clock = Clock::starting_at(BEGINNING);
+    let takes = Duration::from_millis(500);
+    let inner = MemoryStore::new();
+    let store = Arc::new(SlowPages { inner, reading: AtomicUsize::new(0), takes });
+    let first = start(&store, &clock);
+    for object in 0..5 {
+        let after_ms = (0..EACH as u64).map(|alarm| 60_000 + object * 20_000 + alarm * 20).collect();
+        set(&first, &format!("{object}"), after_ms).await;
+    }
+    first.drain().await;
+    test(&start(&store, &clock), &store).await;
+}
+
+async fn until_reading(store: &SlowPages) {
+    while !store.is_reading() {
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// An alarm is committed while the second page is being read. It belongs behind the window's end,
+/// so the scheduler relies on the page, and it is not in the page, which is older.
+#[test]
+fn an_alarm_set_while_a_page_is_read_fires() {
+    World::builder().run(async |_| {
+        begin_with_two_pages(async |node, store| {
+            sleep(Duration::from_secs(10)).await;
+            until_reading(store).await;
+            assert!(fired().len() > 4_000, "the second page is read when the first is used up");
+            set(node, "late", vec![600_000]).await;
+            assert!(store.is_reading());
+            sleep(Duration::from_secs(3_600)).await;
+            assert_eq!(fired().len(), 5 * EACH + 1);
+        })
+        .await;
+    });
+}
+
+/// A far alarm is committed while the first page is being read. It is in the window before the
+/// window has an end; those between must not wait for it.
+#[test]
+fn a_far_alarm_set_while_the_first_page_is_read_holds_no_other_back() {
+    World::builder().run(async |_| {
+        begin_with_two_pages(async |node, store| {
+            until_reading(store).await;
+            set(node, "far", vec![36_000_000]).await;
+            assert!(store.is_reading());
+            sleep(Duration::from_secs(3_600)).await;
+            assert_eq!(fired().len(), 5 * EACH);
+            sleep(Duration::from_secs(36_000)).await;
+            assert_eq!(fired().len(), 5 * EACH + 1);
+        })
+        .await;
+    });
+}
