@@ -15,13 +15,14 @@ use abide_storage::{CommitError, Epoch};
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use crate::alarm::TRY_AGAIN_LATER;
 use crate::call::CallError;
 use crate::catalog::Slot;
 use crate::connect::ConnectError;
 use crate::departure::Departure;
 use crate::gate::OutputGate;
 use crate::kind::Incarnation;
-use crate::mailbox::Envelope;
+use crate::mailbox::{Attempt, Envelope};
 use crate::message::Message;
 use crate::runtime::Node;
 use crate::session::Close;
@@ -76,6 +77,8 @@ pub(crate) async fn run(node: &Arc<Node>, slot: &Arc<Slot>) {
         }
     };
     while matches!(flow, Flow::GoOn) {
+        // A mailbox that is never empty must not keep the thread from its other tasks.
+        tokio::task::coop::consume_budget().await;
         flow = match activation.next().await {
             Next::Message(envelope) => activation.handle(envelope).await,
             Next::Tick => activation.tick().await,
@@ -116,12 +119,17 @@ impl Activation {
         }
         self.shared.set_held(0);
         assert_eq!(self.gate.depth(), 0, "an activation leaves with nothing held");
-        self.shared.node.store.close(self.object(), self.epoch);
+    }
+}
+
+impl Drop for Activation {
+    fn drop(&mut self) {
+        self.shared.node.store.close(self.shared.slot.object(), self.epoch);
     }
 }
 
 /// Answers a message that could not be handled because the object could not be activated.
-fn reject(node: &Node, slot: &Slot, envelope: Envelope, error: &CallError) {
+pub(crate) fn reject(node: &Arc<Node>, slot: &Arc<Slot>, envelope: Envelope, error: &CallError) {
     match envelope {
         Envelope::Call { reply, .. } => drop(reply.send(Err(error.clone()))),
         Envelope::Fetch(fetch) => drop(fetch.reply.send(Err(error.clone()))),
@@ -132,14 +140,17 @@ fn reject(node: &Node, slot: &Slot, envelope: Envelope, error: &CallError) {
             session.outbound.close(Close::new(Close::INTERNAL_ERROR, error.to_string()));
             session.outbound.end_turn();
         }
-        Envelope::Disconnected { session, .. } => {
-            slot.sessions.remove(&session);
+        Envelope::Disconnected { session, close, attempt } => {
+            if slot.sessions.remove(&session) || attempt == Attempt::Again {
+                node.disconnected_again(slot, session, close);
+            }
         }
         Envelope::Alarm { name, due } => {
             tracing::error!(object = %slot.object(), %error, "an alarm is due, but the object cannot be activated");
             let name = Bytes::copy_from_slice(name.as_bytes());
             let object = slot.object().clone();
-            node.alarms.put_off(node, abide_storage::ScheduledAlarm { due, object, name });
+            let alarm = abide_storage::ScheduledAlarm { due, object, name };
+            node.alarms.put_off(node, alarm, TRY_AGAIN_LATER);
         }
         Envelope::Evict => {}
     }

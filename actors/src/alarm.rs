@@ -11,7 +11,7 @@ use abide_storage::{Object, ScheduledAlarm, Section, Timestamp, Write, WriteBatc
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use scheduler::{Change, Scheduler};
+pub(crate) use scheduler::{Change, Scheduler, TRY_AGAIN, TRY_AGAIN_LATER};
 
 use crate::rng::Rng;
 

@@ -8,6 +8,7 @@ use abide_storage::{Object, ObjectId};
 use dashmap::DashMap;
 
 use crate::activation;
+use crate::call::CallError;
 use crate::mailbox::{Admission, Envelope, Mailbox, NotPushed, Pushed};
 use crate::registry::Entry;
 use crate::runtime::{Node, Target};
@@ -103,10 +104,9 @@ impl Catalog {
             // A sixteenth more than needed, so that the next activation need not ask again.
             self.evict(before - most + 1 + most / 16);
         }
-        let node = node.clone();
-        let tasks = node.tasks.clone();
-        tasks.spawn(TaskKind::Object, "activation", async move {
-            let mut owner = Owner { node, slot, released: false };
+        // Made here, not in the task: a task that is dropped before it ever ran gives back, too.
+        let mut owner = Owner { node: node.clone(), slot, released: false };
+        node.tasks.spawn(TaskKind::Object, "activation", async move {
             loop {
                 let live = Live::claim(&owner.slot);
                 activation::run(&owner.node, &owner.slot).await;
@@ -116,7 +116,6 @@ impl Catalog {
                     break;
                 }
             }
-            owner.node.catalog.forget_if_unused(&owner.slot);
         });
     }
 
@@ -162,8 +161,8 @@ impl Drop for Live<'_> {
 }
 
 /// Owns the receiving end of a slot's mailbox for the life of its task. When the task is torn
-/// down half-way (a defect of the runtime, or its end), the mailbox is given back, so that the
-/// object is not stuck; the senders of what it held see that it was dropped.
+/// down half-way (actor code panicked where nobody catches it, or the node's tokio runtime ends),
+/// the mailbox is given back, so that the object is not stuck, and what it held is answered.
 struct Owner {
     node: Arc<Node>,
     slot: Arc<Slot>,
@@ -172,9 +171,12 @@ struct Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.node.catalog.activations.fetch_sub(1, Ordering::Relaxed);
         if !self.released {
-            self.slot.mailbox.abandon();
+            for envelope in self.slot.mailbox.abandon() {
+                activation::reject(&self.node, &self.slot, envelope, &CallError::Dropped);
+            }
         }
+        self.node.catalog.activations.fetch_sub(1, Ordering::Relaxed);
+        self.node.catalog.forget_if_unused(&self.slot);
     }
 }

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use abide_storage::ScheduledAlarm;
+use abide_storage::{Effect as Effects, ScheduledAlarm};
 use tokio::sync::oneshot;
 
-use crate::alarm::Change;
+use crate::alarm::{Change, TRY_AGAIN};
 use crate::body::Body;
 use crate::call::{CallError, Reply};
 use crate::catalog::Slot;
 use crate::connect::ConnectError;
 use crate::gate::{Held, Refused};
 use crate::runtime::Node;
-use crate::session::{Close, SessionCore};
-use crate::stage::Effect;
+use crate::session::{Close, Frame, SessionCore, SessionId};
+use crate::stage::{Audience, Effect};
+use crate::turn::Shared;
 
 /// One turn's effects, in the order they leave.
 pub(crate) struct Departure {
@@ -21,7 +22,35 @@ pub(crate) struct Departure {
     pub(crate) slot: Arc<Slot>,
     pub(crate) effects: Vec<Effect>,
     pub(crate) alarms: Vec<Change>,
+    /// Sessions whose tags or attachment the turn has changed, which the next turn sees at once.
+    pub(crate) changed: Vec<Arc<SessionCore>>,
     pub(crate) answer: Answer,
+}
+
+impl Departure {
+    /// An answer without any effect.
+    pub(crate) fn new(shared: &Shared, answer: Answer) -> Self {
+        Self {
+            node: shared.node.clone(),
+            slot: shared.slot.clone(),
+            effects: Vec::new(),
+            alarms: Vec::new(),
+            changed: Vec::new(),
+            answer,
+        }
+    }
+
+    fn broadcast(&self, frame: &Frame, except: &[SessionId], audience: &Audience) {
+        match audience {
+            Audience::UpTo(last) => self.slot.sessions.broadcast(frame, except, *last),
+            Audience::Sessions(sessions) => {
+                for session in sessions.iter().filter(|session| !except.contains(&session.id)) {
+                    session.outbound.send(frame.clone());
+                }
+            }
+            Audience::All | Audience::Tag(_) => unreachable!("settled when the turn was sealed"),
+        }
+    }
 }
 
 /// The answer to whoever sent the message.
@@ -40,31 +69,35 @@ pub(crate) enum Answer {
     },
     /// A turn on a session's frame; on failure the session ends.
     Frame(Arc<SessionCore>),
+    /// A turn on a session's end, which the object must hear of even if this commit fails.
+    Disconnected { session: Arc<SessionCore>, close: Close },
     /// An alarm's turn; a failed commit leaves the alarm in the index, so it must fire again.
     Alarm(ScheduledAlarm),
 }
 
 impl Held for Departure {
-    fn release(self) {
-        for effect in self.effects {
+    fn release(mut self) {
+        for effect in std::mem::take(&mut self.effects) {
             match effect {
                 Effect::Send { session, frame } => session.outbound.send(frame),
-                Effect::Broadcast { frame, tag, except, newest } => {
-                    self.slot.sessions.broadcast(&frame, tag.as_deref(), &except, newest);
+                Effect::Broadcast { frame, except, audience } => {
+                    self.broadcast(&frame, &except, &audience);
                 }
                 Effect::Close { session, close } => session.outbound.close(close),
+                Effect::AutoResponse(auto) => self.slot.sessions.set_auto_response(auto),
             }
         }
         self.node.alarms.apply(self.alarms);
         match self.answer {
-            Answer::Nobody | Answer::Frame(_) | Answer::Alarm(_) => {}
+            Answer::Nobody
+            | Answer::Frame(_)
+            | Answer::Alarm(_)
+            | Answer::Disconnected { .. } => {}
             // A receiver that is gone has stopped waiting; there is nobody to tell.
             Answer::Call { reply, result } => drop(reply.send(result)),
             Answer::Fetch { reply, result } => drop(reply.send(result)),
             Answer::Connect { session, reply, result } => {
-                if result.is_err() {
-                    self.slot.sessions.remove(&session);
-                }
+                drop(session);
                 // When nobody waits any more, the transport's end of the session has been dropped,
                 // and the object hears of that as of any lost connection.
                 drop(reply.send(result));
@@ -73,6 +106,18 @@ impl Held for Departure {
     }
 
     fn refuse(self, why: Refused) {
+        for session in self.changed {
+            // What it carries was never committed, and later turns may have built on it.
+            let reason = "a change of this session could not be stored";
+            session.outbound.close(Close::new(Close::INTERNAL_ERROR, reason));
+        }
+        let unknown = matches!(&why, Refused::Own(error) if error.effect() == Effects::Unknown);
+        if unknown {
+            // Alarms it may have set must not be forgotten. One that was not stored after all
+            // finds no row when it fires, and nothing happens.
+            let set = |change: &Change| matches!(change, Change::Insert(_));
+            self.node.alarms.apply(self.alarms.into_iter().filter(set).collect());
+        }
         let error = match why {
             Refused::Own(error) => CallError::Commit(error),
             Refused::Earlier(error) => CallError::EarlierCommit(error),
@@ -89,7 +134,10 @@ impl Held for Departure {
                 // The client cannot know which of its frames took effect: it must start afresh.
                 session.outbound.close(Close::new(Close::INTERNAL_ERROR, error.to_string()));
             }
-            Answer::Alarm(alarm) => self.node.alarms.put_off(&self.node, alarm),
+            Answer::Alarm(alarm) => self.node.alarms.put_off(&self.node, alarm, TRY_AGAIN),
+            Answer::Disconnected { session, close } => {
+                self.node.disconnected_again(&self.slot, session, close);
+            }
         }
     }
 }

@@ -35,7 +35,7 @@ pub(crate) enum Refused {
 }
 
 /// See the module's documentation.
-pub(crate) struct OutputGate<H> {
+pub(crate) struct OutputGate<H: Held> {
     held: VecDeque<(Option<Ticket>, H)>,
 }
 
@@ -95,6 +95,16 @@ impl<H: Held> OutputGate<H> {
                     effects.refuse(Refused::Own(own));
                 }
             }
+        }
+    }
+}
+
+impl<H: Held> Drop for OutputGate<H> {
+    /// The activation was torn down (actor code panicked where nobody expects it to): whether what
+    /// is held becomes durable is not known here.
+    fn drop(&mut self) {
+        for (_, effects) in self.held.drain(..) {
+            effects.refuse(Refused::Own(CommitError::Unknown));
         }
     }
 }

@@ -18,17 +18,31 @@ use crate::body::Body;
 use crate::call::{Call, CallError, Deadline, Origin, Reply};
 use crate::connect::ConnectError;
 use crate::session::{Close, ConnectRequest, Frame, SessionCore, SessionId};
+use crate::waits::Wait;
 
 /// A message with the way back to whoever sent it.
 pub(crate) enum Envelope {
-    Call { call: Arc<Call>, reply: oneshot::Sender<Result<Reply, CallError>> },
+    Call {
+        call: Arc<Call>,
+        reply: oneshot::Sender<Result<Reply, CallError>>,
+        /// The caller's edge in the wait-for graph, when it is another object's turn. It goes when
+        /// *this* object's turn is over: what the reply waits for then, the disk, waits for nobody.
+        wait: Option<Wait>,
+    },
     Fetch(Box<Fetch>),
     Connect(Box<Connect>),
     Frame { session: Arc<SessionCore>, frame: Frame },
-    Disconnected { session: Arc<SessionCore>, close: Close },
+    Disconnected { session: Arc<SessionCore>, close: Close, attempt: Attempt },
     Alarm { name: Arc<str>, due: Timestamp },
     /// The node wants the memory back, or drains: end as soon as nothing is left to do.
     Evict,
+}
+
+/// Whether a message has been handled before, in a turn that could not be committed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Attempt {
+    First,
+    Again,
 }
 
 pub(crate) struct Fetch {
@@ -207,16 +221,17 @@ impl Mailbox {
         idle
     }
 
-    /// For an activation whose task was torn down without releasing the mailbox: drops what it
-    /// holds and lets the next message start afresh.
-    pub(crate) fn abandon(&self) {
+    /// For an activation whose task was torn down without releasing the mailbox: gives back what
+    /// it holds, and lets the next message start afresh.
+    pub(crate) fn abandon(&self) -> VecDeque<Envelope> {
         let mut state = self.0.lock();
         assert_eq!(state.phase, Phase::Active, "only a live activation can be torn down");
         state.phase = Phase::Idle;
         state.activation = None;
-        // Dropped after the lock: a sender's waker may come straight back here.
-        let dropped = std::mem::take(&mut state.queue);
+        let left = std::mem::take(&mut state.queue);
+        let senders = state.senders_to_wake();
         drop(state);
-        drop(dropped);
+        senders.into_iter().for_each(Waker::wake);
+        left
     }
 }

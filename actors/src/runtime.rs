@@ -7,19 +7,19 @@ use std::time::Duration;
 use abide_storage::{Effect, NAME_SIZE_MAX_BYTES, Namespace, Object, ObjectId, Store};
 use tokio::sync::{Notify, oneshot};
 
-use crate::alarm::Scheduler;
+use crate::alarm::{Scheduler, TRY_AGAIN};
 use crate::body::Body;
 use crate::call::{Access, Call, CallError, Deadline, Origin, Reply};
-use crate::catalog::{Catalog, Full};
+use crate::catalog::{Catalog, Full, Slot};
 use crate::clock::Clock;
 use crate::connect::ConnectError;
 use crate::kind::{Description, Kind};
-use crate::mailbox::{Admission, Connect, Envelope, Fetch};
+use crate::mailbox::{Admission, Attempt, Connect, Envelope, Fetch};
 use crate::registry::{Entry, Limits, RegisterError, Registry};
 use crate::rng::Rng;
 use crate::session::{Close, ConnectRequest, Connection, SessionCore, SessionId};
 use crate::tasks::{TaskKind, Tasks};
-use crate::waits::WaitGraph;
+use crate::waits::{Wait, WaitGraph};
 
 /// An object as a client addresses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -205,7 +205,7 @@ impl Runtime {
     /// The call may be carried out all the same.
     pub async fn call(&self, target: &Target, call: Call) -> Result<Reply, CallError> {
         self.0.refuse_when_draining()?;
-        self.0.call(target, call).await
+        self.0.call(target, call, None).await
     }
 
     /// Hands a raw HTTP request to the object's `fetch` callback.
@@ -360,6 +360,7 @@ impl Node {
         self: &Arc<Self>,
         target: &Target,
         call: Call,
+        wait: Option<Wait>,
     ) -> Result<Reply, CallError> {
         let description = self.description(target)?;
         let Some(method) = description.method(&call.method) else {
@@ -374,7 +375,7 @@ impl Node {
         }
         let deadline = call.deadline;
         let (reply, answer) = oneshot::channel();
-        self.push(target, Envelope::Call { call: Arc::new(call), reply })?;
+        self.push(target, Envelope::Call { call: Arc::new(call), reply, wait })?;
         answered(answer, deadline).await
     }
 
@@ -382,11 +383,32 @@ impl Node {
         self: &Arc<Self>,
         target: &Target,
         envelope: Envelope,
-    ) -> Result<Arc<crate::catalog::Slot>, CallError> {
+    ) -> Result<Arc<Slot>, CallError> {
         let admission = Admission::Bounded(self.limits.mailbox_messages_max);
         self.catalog.push(self, target, envelope, admission).map_err(|Full { waiting, .. }| {
             CallError::Overloaded { object: target.object.clone(), waiting }
         })
+    }
+
+    /// Lets the object hear again of a session's end, after the turn on it could not be committed.
+    /// Until then the client is gone all the same; a crash in between ends every session anyway.
+    pub(crate) fn disconnected_again(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        session: Arc<SessionCore>,
+        close: Close,
+    ) {
+        let (node, target) = (self.clone(), slot.target.clone());
+        self.tasks.spawn(TaskKind::Object, "disconnected again", async move {
+            tokio::select! {
+                () = tokio::time::sleep(TRY_AGAIN) => {}
+                // The sessions of a node that drains end with it.
+                () = node.drain_began() => return,
+            }
+            let envelope = Envelope::Disconnected { session, close, attempt: Attempt::Again };
+            let taken = node.catalog.push(&node, &target, envelope, Admission::Always);
+            debug_assert!(taken.is_ok(), "an unbounded admission is never refused");
+        });
     }
 
     fn description(&self, target: &Target) -> Result<&Description, CallError> {

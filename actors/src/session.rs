@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 
 pub use connection::{Connection, Incoming, Outgoing};
 pub(crate) use outbound::Outbound;
-pub(crate) use set::{AutoResponse, SessionSet};
+pub(crate) use set::{AutoResponse, Join, SessionSet};
 
 use crate::call::{CallError, Origin};
 use crate::stage::{Effect, Stage};

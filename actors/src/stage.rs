@@ -8,7 +8,9 @@ use abide_storage::Timestamp;
 use bytes::Bytes;
 
 use crate::call::CallError;
-use crate::session::{AutoResponse, Close, Frame, SessionChange, SessionCore, SessionId};
+use crate::session::{
+    AutoResponse, Close, Frame, Join, SessionChange, SessionCore, SessionId, SessionSet,
+};
 
 /// Everything one turn wants to happen. Shared by the turn's context and its sessions, under one
 /// lock that only this activation takes.
@@ -23,7 +25,6 @@ pub(crate) struct Stage {
     pub(crate) sessions: HashMap<SessionId, SessionChange>,
     /// `Some(None)` stops the tick.
     pub(crate) tick: Option<Option<Duration>>,
-    pub(crate) auto_response: Option<Option<AutoResponse>>,
     pub(crate) passivate: bool,
     staged_bytes: usize,
 }
@@ -31,8 +32,32 @@ pub(crate) struct Stage {
 /// Something that leaves the object once the turn is durable.
 pub(crate) enum Effect {
     Send { session: Arc<SessionCore>, frame: Frame },
-    Broadcast { frame: Frame, tag: Option<Arc<str>>, except: Box<[SessionId]>, newest: SessionId },
+    /// To all, or to those with a tag. Staged without an audience: that is settled when the turn
+    /// is sealed ([`Audience`]).
+    Broadcast { frame: Frame, except: Box<[SessionId]>, audience: Audience },
     Close { session: Arc<SessionCore>, close: Close },
+    AutoResponse(Option<AutoResponse>),
+}
+
+/// Who gets a broadcast: those who were on the object, with the tag, when its turn ended. The gate
+/// may open much later, when others have joined and tags have changed.
+pub(crate) enum Audience {
+    /// Not settled yet: those with the tag.
+    Tag(Arc<str>),
+    /// Not settled yet: all.
+    All,
+    Sessions(Vec<Arc<SessionCore>>),
+    UpTo(Join),
+}
+
+impl Audience {
+    pub(crate) fn settle(&mut self, sessions: &SessionSet) {
+        match self {
+            Self::Tag(tag) => *self = Self::Sessions(sessions.select(Some(tag))),
+            Self::All => *self = Self::UpTo(sessions.last_join()),
+            Self::Sessions(_) | Self::UpTo(_) => {}
+        }
+    }
 }
 
 /// What an effect costs beside its payload.
@@ -43,7 +68,7 @@ impl Stage {
         self.staged_bytes += EFFECT_OVERHEAD_BYTES
             + match &effect {
                 Effect::Send { frame, .. } | Effect::Broadcast { frame, .. } => frame.size_bytes(),
-                Effect::Close { .. } => 0,
+                Effect::Close { .. } | Effect::AutoResponse(_) => 0,
             };
         self.effects.push(effect);
     }

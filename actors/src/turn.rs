@@ -21,7 +21,7 @@ use crate::catalog::Slot;
 use crate::payload::Payload;
 use crate::runtime::Node;
 use crate::session::{AutoResponse, Frame, Session, SessionId};
-use crate::stage::{Effect, Stage};
+use crate::stage::{Audience, Effect, Stage};
 
 /// What the turns of one activation share.
 pub(crate) struct Shared {
@@ -240,10 +240,13 @@ impl TurnContext {
         }
         let mut stage = self.shared.stage.lock();
         let known = self.shared.alarms.lock();
-        let more = stage.alarms.keys().filter(|staged| !known.contains(staged)).count();
         let max = self.shared.node.limits.alarms_per_object_max;
-        let is_new = !known.contains(name) && !stage.alarms.contains_key(name);
-        if is_new && known.len() + more >= max {
+        let count = |(staged, at): (&Arc<str>, &Option<Timestamp>)| -> isize {
+            isize::from(at.is_some()) - isize::from(known.contains(staged))
+        };
+        let others = stage.alarms.iter().filter(|(staged, _)| &***staged != name);
+        let total = known.len().saturating_add_signed(others.map(count).sum());
+        if !known.contains(name) && total >= max {
             return Err(CallError::LimitExceeded {
                 what: "alarms of an object",
                 limit: max.to_string(),
@@ -255,7 +258,10 @@ impl TurnContext {
 
     /// Stages the removal of an alarm; of one that is not set it does nothing.
     pub fn cancel_alarm(&self, name: &str) {
-        self.shared.stage.lock().alarms.insert(name.into(), None);
+        let mut stage = self.shared.stage.lock();
+        if self.shared.alarms.lock().contains(name) || stage.alarms.contains_key(name) {
+            stage.alarms.insert(name.into(), None);
+        }
     }
 
     /// When the alarm is set for, with what this turn has staged. While its handler runs: `None`.
@@ -280,12 +286,12 @@ impl TurnContext {
         self.shared.slot.sessions.len()
     }
 
-    /// Stages one frame for all sessions with the tag (`None`: all) but those excepted.
+    /// Stages one frame for all sessions with the tag (`None`: all) but those excepted. It goes to
+    /// those who are there, and have the tag, when the turn ends.
     pub fn broadcast(&self, frame: Frame, tag: Option<&str>, except: &[SessionId]) {
-        let newest = self.shared.slot.sessions.newest();
-        let tag = tag.map(Into::into);
+        let audience = tag.map_or(Audience::All, |tag| Audience::Tag(tag.into()));
         let except = except.into();
-        self.shared.stage.lock().effect(Effect::Broadcast { frame, tag, except, newest });
+        self.shared.stage.lock().effect(Effect::Broadcast { frame, except, audience });
     }
 
     /// Stages a pair of frames: a session that sends the first is answered with the second
@@ -293,7 +299,7 @@ impl TurnContext {
     /// activation nor sessions.
     pub fn set_auto_response(&self, pair: Option<(Frame, Frame)>) {
         let auto = pair.map(|(request, response)| AutoResponse { request, response });
-        self.shared.stage.lock().auto_response = Some(auto);
+        self.shared.stage.lock().effect(Effect::AutoResponse(auto));
     }
 
     /// Stages an in-memory interval for the `tick` callback; `None` ends it. It keeps the
@@ -328,16 +334,14 @@ impl TurnContext {
     ) -> Result<Reply, CallError> {
         let node = &self.shared.node;
         let target = node.target(namespace, name)?;
-        let wait = node.waits.wait(self.object(), &target.object, &self.origin.chain)?;
         self.shared.earlier_turns_durable().await;
+        let wait = node.waits.wait(self.object(), &target.object, &self.origin.chain)?;
         let origin = Origin {
             chain: self.origin.chain.and(self.object().clone()),
             ..self.origin.clone()
         };
         let call = Call { origin, ..Call::new(method, arguments, self.deadline) };
-        let reply = node.call(&target, call).await;
-        drop(wait);
-        reply
+        node.call(&target, call, Some(wait)).await
     }
 
     /// The namespace a Rust actor is registered under.

@@ -14,7 +14,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
-use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -78,23 +78,30 @@ async fn pump(upgrade: OnUpgrade, connection: Connection, app: Arc<App>) {
     // An error means that the client went away before it had its 101. Dropping the connection
     // then tells the object.
     let Ok(upgraded) = upgrade.await else { return };
-    let parts = upgraded
-        .downcast::<TokioIo<Watched>>()
-        .expect("every connection is served over one");
-    let frame_size_max = app.config.frame_size_max.as_usize();
+    let socket = take_over(upgraded, app.config.frame_size_max.as_usize()).await;
+    Pump::new(socket, connection, &app).run().await;
+}
+
+/// The bare socket as a WebSocket, without hyper around it. A function of its own, because what
+/// is left of hyper must be gone before the session begins: even an empty rest of its buffer
+/// keeps all 8 KiB of it.
+async fn take_over(upgraded: Upgraded, frame_size_max: usize) -> WebSocketStream<Watched> {
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_SIZE_BYTES)
         .write_buffer_size(WRITE_BUFFER_SIZE_BYTES)
         .max_frame_size(Some(frame_size_max))
         .max_message_size(Some(frame_size_max));
+    let parts = upgraded
+        .downcast::<TokioIo<Watched>>()
+        .expect("every connection is served over one");
     let (socket, early) = (parts.io.into_inner(), parts.read_buf);
-    let socket = if early.is_empty() {
+    if early.is_empty() {
+        drop(early);
         WebSocketStream::from_raw_socket(socket, Role::Server, Some(config)).await
     } else {
         // Frames that came right behind the handshake.
         WebSocketStream::from_partially_read(socket, early.into(), Role::Server, Some(config)).await
-    };
-    Pump::new(socket, connection, &app).run().await;
+    }
 }
 
 /// Why a plain GET opens no session.

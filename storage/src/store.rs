@@ -150,8 +150,9 @@ pub enum Direction {
     Reverse,
 }
 
-/// One entry of the index of alarms by time. Ordered by time, then object, then name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// One entry of the index of alarms by time. Ordered as the index is: by time, then object id, then
+/// name.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScheduledAlarm {
     /// When it is due.
     pub due: Timestamp,
@@ -170,6 +171,24 @@ pub struct ObjectSummary {
     pub name: Option<Arc<str>>,
     /// Its last version.
     pub version: Version,
+}
+
+impl Ord for ScheduledAlarm {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        // Not derived: `Object` compares its namespace first, the index does not know namespaces.
+        // An id belongs to one namespace, so comparing that last only keeps `Ord` true to `Eq`.
+        let key = |alarm: &Self| (alarm.due, alarm.object.id);
+        let by_id = key(self)
+            .cmp(&key(other))
+            .then_with(|| self.name.cmp(&other.name));
+        by_id.then_with(|| self.object.namespace.cmp(&other.object.namespace))
+    }
+}
+
+impl PartialOrd for ScheduledAlarm {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// Whether the store takes writes.

@@ -79,7 +79,9 @@ async fn survive(seed: u64) {
     // At least this version, at most that one.
     let mut bounds = vec![(0, 0); OBJECTS as usize];
     for cycle in 0..5 {
-        let switch = PowerSwitch::after(random.u64(20..600));
+        // Half of the cycles end during the opening or with the first commits.
+        let operations = if random.bool() { 1..40 } else { 20..600 };
+        let switch = PowerSwitch::after(random.u64(operations));
         disk.set_switch(switch.clone());
         engine.set_switch(switch.clone());
         let seams = Seams {

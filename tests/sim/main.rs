@@ -11,6 +11,7 @@ mod fenced;
 mod lossless_passivation;
 mod one_turn;
 mod readable_forever;
+mod regressions;
 mod seeds;
 mod sessions;
 mod single_activation;

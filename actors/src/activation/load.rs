@@ -1,5 +1,6 @@
 //! The object's last commit becomes a value in memory.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -60,7 +61,18 @@ impl Activation {
 }
 
 /// The value, and the state it stands for.
+///
+/// Decoding and making a fresh value run actor code too (`Deserialize`, `Default`), so a panic in
+/// them is contained like any other.
 fn make(slot: &Slot, state: Option<Bytes>) -> Result<(Box<dyn Incarnation>, Bytes), String> {
+    let made = catch_unwind(AssertUnwindSafe(|| make_uncaught(slot, state)));
+    made.unwrap_or_else(|_| Err("the actor's code panicked while it was made".to_owned()))
+}
+
+fn make_uncaught(
+    slot: &Slot,
+    state: Option<Bytes>,
+) -> Result<(Box<dyn Incarnation>, Bytes), String> {
     let incarnation = slot.entry.kind.load(state.as_deref())?;
     let state = match state {
         Some(state) => state,

@@ -1,10 +1,11 @@
 //! Calls that only read: they commit nothing, and those that wait run together.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
-use abide_storage::Effect;
+use abide_storage::{CommitError, Effect, Version};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, Stream};
 use tokio::sync::oneshot;
@@ -13,89 +14,123 @@ use super::{Activation, Flow};
 use crate::call::{Access, Call, CallError, Deadline, Reply};
 use crate::clock::monotonic;
 use crate::departure::{Answer, Departure};
+use crate::gate::OutputGate;
 use crate::kind::Incarnation;
 use crate::mailbox::Envelope;
 use crate::payload::Payload;
 use crate::turn::{Shared, TurnContext};
-
-type Sender = oneshot::Sender<Result<Reply, CallError>>;
+use crate::waits::Wait;
 
 /// Reads of one object that are open at the same time; further ones wait in the mailbox.
 const OPEN_READS_MAX: usize = 64;
+/// Reads answered before the thread's other tasks get their turn.
+const READS_PER_POLL: usize = 64;
+
+/// A call of a method that only reads.
+pub(super) struct Read {
+    pub(super) call: Arc<Call>,
+    pub(super) reply: oneshot::Sender<Result<Reply, CallError>>,
+    pub(super) wait: Option<Wait>,
+}
+
+/// The reads that are open, and where their answers go.
+struct Reads<'a, F> {
+    shared: &'a Arc<Shared>,
+    gate: &'a mut OutputGate<Departure>,
+    version: Version,
+    open: FuturesUnordered<F>,
+    panicked: bool,
+}
 
 impl Activation {
     /// Runs a read, and with it, while it waits for something, the reads that follow it in the
     /// mailbox. A message that may write waits for all of them (**one-turn**).
-    pub(super) async fn reads(&mut self, first: (Arc<Call>, Sender)) -> Flow {
+    pub(super) async fn reads(&mut self, first: Read) -> Flow {
         let Self { incarnation, gate, shared, .. } = self;
         let incarnation: &dyn Incarnation = &**incarnation;
         let version = shared.version();
-        let mut flow = Flow::GoOn;
-        let mut open = FuturesUnordered::new();
-        let depart = |gate: &mut crate::gate::OutputGate<Departure>, reply: Sender, result| {
-            let result = match result {
-                Ok(payload) => Ok(Reply { payload, version }),
-                Err(error) => Err(error),
-            };
-            gate.hold(None, departure(shared, Answer::Call { reply, result }));
-            shared.set_held(gate.depth());
-        };
-        let first = Box::pin(read(incarnation, shared, first));
-        let mut first = Some(first);
-        std::future::poll_fn(|cx| {
-            // The common read never waits: it is answered here, without a set to keep it in.
+        let mut reads =
+            Reads { shared, gate, version, open: FuturesUnordered::new(), panicked: false };
+        let mut first = Some(Box::pin(run(incarnation, shared, first)));
+        let ended = std::future::poll_fn(|cx| {
+            // The common read never waits: it is answered without the set.
             if let Some(mut read) = first.take() {
                 match read.as_mut().poll(cx) {
-                    Poll::Ready((reply, result)) => {
-                        if matches!(result, Err(CallError::Panicked)) {
-                            flow = Flow::End;
-                        }
-                        depart(gate, reply, result);
-                        return Poll::Ready(());
+                    Poll::Ready(answered) => {
+                        reads.depart(answered);
+                        return Poll::Ready(Ok(()));
                     }
-                    Poll::Pending => open.push(read),
+                    Poll::Pending => reads.open.push(read),
                 }
             }
-            if gate.depth() > 0 {
-                let polled = gate.poll(cx);
-                shared.set_held(gate.depth());
-                if let Poll::Ready(Err(error)) = polled {
-                    // The open reads are dropped, and with them their callers' channels: what
-                    // they saw may never have been durable.
-                    flow = Flow::Broken(error);
-                    return Poll::Ready(());
-                }
-            }
-            loop {
-                while open.len() < OPEN_READS_MAX
-                    && let Poll::Ready(envelope) =
-                        shared.slot.mailbox.poll_next_if(cx, |envelope| is_read(shared, envelope))
-                {
-                    let Envelope::Call { call, reply } = envelope else {
-                        unreachable!("only reads are taken here");
-                    };
-                    open.push(Box::pin(read(incarnation, shared, (call, reply))));
-                }
-                match std::pin::Pin::new(&mut open).poll_next(cx) {
-                    Poll::Ready(Some((reply, result))) => {
-                        if matches!(result, Err(CallError::Panicked)) {
-                            flow = Flow::End;
-                        }
-                        depart(gate, reply, result);
-                    }
-                    Poll::Ready(None) => return Poll::Ready(()),
-                    Poll::Pending => return Poll::Pending,
-                }
-            }
+            reads.poll(cx, |read| Box::pin(run(incarnation, shared, read)))
         })
         .await;
-        drop(open);
+        let panicked = reads.panicked;
+        // After a failed commit the open reads end unanswered; dropping them tells their callers.
+        drop(reads);
         // A read stages nothing by its types, except frames to sessions it has got hold of.
         let staged = std::mem::take(&mut *shared.stage.lock());
         if !staged.effects.is_empty() {
             tracing::warn!(object = %shared.slot.object(), "a read sent frames: they were dropped");
         }
-        flow
+        match ended {
+            Err(error) => Flow::Broken(error),
+            Ok(()) if panicked => Flow::End,
+            Ok(()) => Flow::GoOn,
+        }
+    }
+}
+
+type Answered = (oneshot::Sender<Result<Reply, CallError>>, Result<Payload, CallError>);
+
+impl<F: Future<Output = Answered> + Unpin> Reads<'_, F> {
+    /// Lets out what is durable, takes further reads in, answers those that are done.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        run: impl Fn(Read) -> F,
+    ) -> Poll<Result<(), CommitError>> {
+        if self.gate.depth() > 0 {
+            let polled = self.gate.poll(cx);
+            self.shared.set_held(self.gate.depth());
+            if let Poll::Ready(Err(error)) = polled {
+                return Poll::Ready(Err(error));
+            }
+        }
+        for _ in 0..READS_PER_POLL {
+            while let Some(read) = self.next(cx) {
+                self.open.push(run(read));
+            }
+            match Pin::new(&mut self.open).poll_next(cx) {
+                Poll::Ready(Some(answered)) => self.depart(answered),
+                Poll::Ready(None) => return Poll::Ready(Ok(())),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// The next message, when it is a read and may join those that are open.
+    fn next(&self, cx: &Context<'_>) -> Option<Read> {
+        if self.panicked || self.open.len() >= OPEN_READS_MAX {
+            return None;
+        }
+        let wanted = |envelope: &Envelope| is_read(self.shared, envelope);
+        match self.shared.slot.mailbox.poll_next_if(cx, wanted) {
+            Poll::Ready(Envelope::Call { call, reply, wait }) => Some(Read { call, reply, wait }),
+            Poll::Ready(_) => unreachable!("only reads are taken here"),
+            Poll::Pending => None,
+        }
+    }
+
+    fn depart(&mut self, (reply, result): Answered) {
+        self.panicked |= matches!(result, Err(CallError::Panicked));
+        let result = result.map(|payload| Reply { payload, version: self.version });
+        let answer = Answer::Call { reply, result };
+        self.gate.hold(None, Departure::new(self.shared, answer));
+        self.shared.set_held(self.gate.depth());
     }
 }
 
@@ -106,11 +141,8 @@ fn is_read(shared: &Shared, envelope: &Envelope) -> bool {
 }
 
 /// One read, with its deadline and its panics contained.
-async fn read(
-    incarnation: &dyn Incarnation,
-    shared: &Arc<Shared>,
-    (call, reply): (Arc<Call>, Sender),
-) -> (Sender, Result<Payload, CallError>) {
+async fn run(incarnation: &dyn Incarnation, shared: &Arc<Shared>, read: Read) -> Answered {
+    let Read { call, reply, wait } = read;
     let now = monotonic();
     let exceeded = CallError::DeadlineExceeded { effect: Effect::None };
     if now >= call.deadline.0 {
@@ -125,15 +157,6 @@ async fn read(
         Ok(Err(_panic)) => Err(CallError::Panicked),
         Err(_elapsed) => Err(exceeded),
     };
+    drop(wait);
     (reply, result)
-}
-
-fn departure(shared: &Shared, answer: Answer) -> Departure {
-    Departure {
-        node: shared.node.clone(),
-        slot: shared.slot.clone(),
-        effects: Vec::new(),
-        alarms: Vec::new(),
-        answer,
-    }
 }

@@ -1,6 +1,7 @@
 //! A turn that succeeded becomes a commit and a departure.
 
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use abide_storage::{Commit, CommitError, ScheduledAlarm, Section, Ticket, Write, WriteBatch};
@@ -8,11 +9,12 @@ use bytes::Bytes;
 
 use super::turn::Failure;
 use super::{Activation, Flow};
-use crate::alarm::{AlarmRow, Change};
+use crate::alarm::{AlarmRow, Change, TRY_AGAIN};
 use crate::call::CallError;
 use crate::departure::{Answer as Addressee, Departure};
 use crate::message::Answer;
-use crate::stage::Stage;
+use crate::session::SessionCore;
+use crate::stage::{Effect, Stage};
 
 /// A turn whose writes the store has accepted.
 pub(super) struct Sealed {
@@ -66,8 +68,13 @@ impl Activation {
             self.state = state;
             self.stored = true;
         }
-        self.apply(&mut stage);
         let mut departure = self.departure();
+        departure.changed = self.apply(&mut stage);
+        for effect in &mut stage.effects {
+            if let Effect::Broadcast { audience, .. } = effect {
+                audience.settle(&self.shared.slot.sessions);
+            }
+        }
         departure.effects = stage.effects;
         departure.alarms = alarms.changes;
         Ok(Sealed { answer, departure, ticket })
@@ -102,7 +109,10 @@ impl Activation {
         if self.scratch.capacity() > SCRATCH_KEPT_MAX_BYTES {
             self.scratch = Vec::new();
         }
-        let encoded = self.incarnation.encode(&mut self.scratch);
+        let (incarnation, scratch) = (&self.incarnation, &mut self.scratch);
+        // `Serialize` is actor code too.
+        let encoded = catch_unwind(AssertUnwindSafe(|| incarnation.encode(scratch)))
+            .unwrap_or_else(|_| Err("the actor's code panicked while it was encoded".to_owned()));
         encoded.map_err(|detail| CallError::Unencodable { what: "state", detail })
     }
 
@@ -154,25 +164,23 @@ impl Activation {
             }
             Err(error) => {
                 self.shared.alarms.lock().restore(vec![(name.clone(), before)]);
-                self.shared.node.alarms.put_off(&self.shared.node, entry);
+                self.shared.node.alarms.put_off(&self.shared.node, entry, TRY_AGAIN);
                 failed_commit(error).flow
             }
         }
     }
 
-    /// What of a turn happens in memory, and at once: the next turn must see it.
-    fn apply(&mut self, stage: &mut Stage) {
+    /// What of a turn happens in memory, and at once: the next turn must see it. Gives the sessions
+    /// it has changed.
+    fn apply(&mut self, stage: &mut Stage) -> Vec<Arc<SessionCore>> {
         let sessions = &self.shared.slot.sessions;
-        for (id, change) in mem::take(&mut stage.sessions) {
-            sessions.change(id, change);
-        }
-        if let Some(auto_response) = stage.auto_response.take() {
-            sessions.set_auto_response(auto_response);
-        }
+        let changes = mem::take(&mut stage.sessions).into_iter();
+        let changed = changes.filter_map(|(id, change)| sessions.change(id, change)).collect();
         if let Some(every) = stage.tick.take() {
             self.ticks.set(every);
         }
         self.ending |= stage.passivate;
+        changed
     }
 }
 

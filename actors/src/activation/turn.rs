@@ -4,21 +4,25 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::Poll;
 
-use abide_storage::{Effect, Object, ScheduledAlarm, Timestamp};
+use abide_storage::{Effect as Effects, Object, ScheduledAlarm, Timestamp};
 use bytes::Bytes;
 use futures_util::FutureExt;
 
+use super::reads::Read;
 use super::seal::{AlarmTurn, Sealed};
 use super::{Activation, Flow};
-use crate::alarm::retry_wait;
+use crate::alarm::{TRY_AGAIN, retry_wait};
 use crate::call::{Call, CallError, Deadline, Origin, Reply};
 use crate::clock::monotonic;
+use crate::connect::ConnectError;
 use crate::departure::{Answer as Addressee, Departure};
 use crate::kind::Callbacks;
-use crate::mailbox::{Connect, Envelope, Fetch};
+use crate::mailbox::{Attempt, Connect, Envelope, Fetch};
 use crate::message::{Alarm, Answer, Message};
 use crate::session::{Close, Frame, SessionCore};
+use crate::stage::Effect;
 use crate::turn::TurnContext;
+use crate::waits::Wait;
 
 /// Why a turn did not succeed, and what it means for the activation.
 pub(super) struct Failure {
@@ -36,13 +40,15 @@ impl Activation {
     /// Handles one message, whatever it is.
     pub(super) async fn handle(&mut self, envelope: Envelope) -> Flow {
         let flow = match envelope {
-            Envelope::Call { call, reply } if self.only_reads(&call) => {
-                self.reads((call, reply)).await
+            Envelope::Call { call, reply, wait } if self.only_reads(&call) => {
+                self.reads(Read { call, reply, wait }).await
             }
-            Envelope::Call { call, reply } => self.call(call, reply).await,
+            Envelope::Call { call, reply, wait } => self.call(call, reply, wait).await,
             Envelope::Frame { session, frame } => self.frame(session, frame).await,
             Envelope::Connect(connect) => self.connect(*connect).await,
-            Envelope::Disconnected { session, close } => self.disconnected(&session, close).await,
+            Envelope::Disconnected { session, close, attempt } => {
+                self.disconnected(session, close, attempt).await
+            }
             Envelope::Fetch(fetch) => self.fetch(*fetch).await,
             Envelope::Alarm { name, due } => self.alarm(name, due).await,
             Envelope::Evict => {
@@ -58,13 +64,16 @@ impl Activation {
         &mut self,
         call: Arc<Call>,
         reply: tokio::sync::oneshot::Sender<Result<Reply, CallError>>,
+        wait: Option<Wait>,
     ) -> Flow {
         if reply.is_closed() {
             // Whoever called has stopped waiting and been told so; a turn now could only surprise.
             return Flow::GoOn;
         }
         let (deadline, origin) = (call.deadline, call.origin.clone());
-        match self.turn(Message::Call(call), deadline, origin, None).await {
+        let result = self.turn(Message::Call(call), deadline, origin, None).await;
+        drop(wait);
+        match result {
             Ok(Sealed { answer: Answer::Value(payload), departure, ticket }) => {
                 let result = Ok(Reply { payload, version: self.shared.version() });
                 self.depart(ticket, departure, Addressee::Call { reply, result });
@@ -103,7 +112,12 @@ impl Activation {
     async fn connect(&mut self, connect: Connect) -> Flow {
         let Connect { session, request, deadline, reply } = connect;
         // From here on the turn's own broadcasts reach it, too; a refusal takes it out again.
-        self.shared.slot.sessions.insert(session.clone());
+        let max = self.shared.node.limits.sessions_per_object_max;
+        if !self.shared.slot.sessions.insert(session.clone(), max) {
+            let result = Err(ConnectError::TooManySessions { limit: max });
+            self.answer(Addressee::Connect { session, reply, result });
+            return Flow::GoOn;
+        }
         if session.outbound.has_ended() {
             // The client gave up before its turn came. Its transport may have looked for the
             // session before the line above put it in, so it is taken out here.
@@ -119,13 +133,17 @@ impl Activation {
         match self.turn(message, deadline, origin, None).await {
             Ok(Sealed { answer, departure, ticket }) => {
                 let result = match answer {
-                    Answer::Refused(refusal) => Err(crate::connect::ConnectError::Refused(refusal)),
+                    Answer::Refused(refusal) => Err(ConnectError::Refused(refusal)),
                     _ => Ok(()),
                 };
+                if result.is_err() {
+                    self.shared.slot.sessions.remove(&session);
+                }
                 self.depart(ticket, departure, Addressee::Connect { session, reply, result });
                 Flow::GoOn
             }
             Err(Failure { error, flow }) => {
+                self.shared.slot.sessions.remove(&session);
                 let result = Err(error.into());
                 self.answer(Addressee::Connect { session, reply, result });
                 flow
@@ -134,31 +152,56 @@ impl Activation {
     }
 
     async fn frame(&mut self, session: Arc<SessionCore>, frame: Frame) -> Flow {
+        let _pacing = Pacing(session.clone());
         let message = Message::Frame { session: self.shared.session(session.clone()), frame };
         let deadline = self.own_deadline();
         let result = self.turn(message, deadline, Origin::default(), None).await;
-        let flow = match result {
+        match result {
             Ok(Sealed { departure, ticket, .. }) => {
-                self.depart(ticket, departure, Addressee::Frame(session.clone()));
+                self.depart(ticket, departure, Addressee::Frame(session));
                 Flow::GoOn
             }
             Err(Failure { error, flow }) => {
-                // A frame has no reply, so the failure is the session's end, with the reason.
-                session.outbound.close(Close::new(Close::INTERNAL_ERROR, error.to_string()));
+                // A frame has no reply, so the failure is the session's end, with the reason. It
+                // goes through the gate like any answer: behind what earlier turns have sent.
+                let mut departure = self.departure();
+                let close = Close::new(Close::INTERNAL_ERROR, error.to_string());
+                departure.effects = vec![Effect::Close { session: session.clone(), close }];
+                self.depart(None, departure, Addressee::Frame(session));
                 flow
             }
-        };
-        session.outbound.end_turn();
-        flow
+        }
     }
 
-    async fn disconnected(&mut self, session: &Arc<SessionCore>, close: Close) -> Flow {
-        let was_member = self.shared.slot.sessions.remove(session);
-        if !was_member || !self.callbacks().disconnected {
+    async fn disconnected(
+        &mut self,
+        session: Arc<SessionCore>,
+        close: Close,
+        attempt: Attempt,
+    ) -> Flow {
+        let was_member = self.shared.slot.sessions.remove(&session);
+        // One that was refused, or gave up before its turn came, never was on the object.
+        let known = was_member || attempt == Attempt::Again;
+        if !known || !self.callbacks().disconnected {
             return Flow::GoOn;
         }
-        let message = Message::Disconnected { session: self.shared.session(session.clone()), close };
-        self.logged(message).await
+        let gone = self.shared.session(session.clone());
+        let message = Message::Disconnected { session: gone, close: close.clone() };
+        let deadline = self.own_deadline();
+        match self.turn(message, deadline, Origin::default(), None).await {
+            Ok(Sealed { departure, ticket, .. }) => {
+                self.depart(ticket, departure, Addressee::Disconnected { session, close });
+                Flow::GoOn
+            }
+            Err(Failure { error, flow }) => {
+                tracing::warn!(object = %self.object(), %error, "disconnected failed");
+                if is_of_the_store(&error) {
+                    let (node, slot) = (&self.shared.node, &self.shared.slot);
+                    node.disconnected_again(slot, session, close);
+                }
+                flow
+            }
+        }
     }
 
     /// Runs the interval's turn.
@@ -198,14 +241,16 @@ impl Activation {
 
     async fn alarm(&mut self, name: Arc<str>, due: Timestamp) -> Flow {
         let row = self.shared.alarms.lock().get(&name).cloned();
-        let Some(row) = row.filter(|row| row.due == Some(due)) else {
-            // It was set anew, cancelled or handled since the scheduler fired it.
-            return Flow::GoOn;
-        };
         let entry = ScheduledAlarm {
             due,
             object: self.object().clone(),
             name: Bytes::copy_from_slice(name.as_bytes()),
+        };
+        let Some(row) = row.filter(|row| row.due == Some(due)) else {
+            // It was set anew, cancelled or handled since the scheduler fired it, by a turn whose
+            // commit may still fail; then the store has the alarm as it was, and it must fire.
+            self.answer(Addressee::Alarm(entry));
+            return Flow::GoOn;
         };
         if !self.callbacks().alarm {
             tracing::warn!(object = %self.object(), alarm = %name, "cleared: the actor has no alarm callback");
@@ -223,7 +268,7 @@ impl Activation {
             }
             Err(Failure { error, flow: Flow::Broken(broken) }) => {
                 tracing::warn!(object = %self.object(), alarm = %name, %error, "an alarm's turn was lost");
-                self.shared.node.alarms.put_off(&self.shared.node, entry);
+                self.shared.node.alarms.put_off(&self.shared.node, entry, TRY_AGAIN);
                 Flow::Broken(broken)
             }
             Err(Failure { error, flow }) => {
@@ -237,6 +282,10 @@ impl Activation {
                     tracing::warn!(object = %self.object(), alarm = %name, %error, retries, "alarm failed, will be retried");
                 }
                 let due = (!parked).then_some(next);
+                if self.shared.alarms.lock().get(&name) != Some(&row) {
+                    // Undoing the turn ran `activated` again, and that has set or cancelled it.
+                    return flow;
+                }
                 let row = crate::alarm::AlarmRow { scheduled: row.scheduled, due, retries };
                 match self.rewrite_alarm(&name, Some(row), entry) {
                     Flow::GoOn => flow,
@@ -254,13 +303,20 @@ impl Activation {
         origin: Origin,
         alarm: Option<AlarmTurn>,
     ) -> Result<Sealed, Failure> {
-        if let Err(error) = self.room().await {
-            let flow = Flow::Broken(error.clone());
-            return Err(Failure { error: CallError::EarlierCommit(error), flow });
+        match tokio::time::timeout_at(deadline.0, self.room()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                let flow = Flow::Broken(error.clone());
+                return Err(Failure { error: CallError::EarlierCommit(error), flow });
+            }
+            Err(_elapsed) => {
+                let effect = Effects::None;
+                return Err(Failure::of(CallError::DeadlineExceeded { effect }));
+            }
         }
         let now = monotonic();
         if now >= deadline.0 {
-            return Err(Failure::of(CallError::DeadlineExceeded { effect: Effect::None }));
+            return Err(Failure::of(CallError::DeadlineExceeded { effect: Effects::None }));
         }
         let deadline = deadline.min(Deadline(now + self.shared.node.limits.turn_timeout));
         // Without its first turn, or after its last, the activation has no use for a value made anew.
@@ -309,7 +365,7 @@ impl Activation {
                 Ok(Ok(Err(error))) => Err(Failure::of(error)),
                 Ok(Err(_panic)) => Err(Failure { error: CallError::Panicked, flow: Flow::End }),
                 Err(_elapsed) => {
-                    let error = CallError::DeadlineExceeded { effect: Effect::None };
+                    let error = CallError::DeadlineExceeded { effect: Effects::None };
                     Err(Failure { error, flow: Flow::End })
                 }
             })
@@ -356,13 +412,7 @@ impl Activation {
     }
 
     pub(super) fn departure(&self) -> Departure {
-        Departure {
-            node: self.shared.node.clone(),
-            slot: self.shared.slot.clone(),
-            effects: Vec::new(),
-            alarms: Vec::new(),
-            answer: Addressee::Nobody,
-        }
+        Departure::new(&self.shared, Addressee::Nobody)
     }
 
     fn only_reads(&self, call: &Call) -> bool {
@@ -381,6 +431,24 @@ impl Activation {
     pub(super) fn object(&self) -> &Object {
         self.shared.slot.object()
     }
+}
+
+/// Lets the transport read its next frame when the turn on this one is over, however it ended.
+struct Pacing(Arc<SessionCore>);
+
+impl Drop for Pacing {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let reason = "the actor's code panicked";
+            self.0.outbound.close(Close::new(Close::INTERNAL_ERROR, reason));
+        }
+        self.0.outbound.end_turn();
+    }
+}
+
+/// Whether the actor's code is not to blame, so that the same message may succeed later.
+fn is_of_the_store(error: &CallError) -> bool {
+    matches!(error, CallError::Commit(_) | CallError::EarlierCommit(_) | CallError::Read(_))
 }
 
 fn mismatched(answer: &Answer, callback: &'static str) -> CallError {

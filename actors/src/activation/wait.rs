@@ -61,6 +61,11 @@ impl Activation {
                     Poll::Ready(Ok(())) => true,
                     Poll::Pending => false,
                 };
+                // Before the messages: a mailbox that is never empty must not starve the interval.
+                // An activation that ends has none, or one that writes would never get to its end.
+                if !self.ending && self.ticks.poll(cx).is_ready() {
+                    return Poll::Ready(Next::Tick);
+                }
                 match slot.mailbox.poll_next(cx) {
                     Poll::Ready(Envelope::Evict) => {
                         self.ending = true;
@@ -71,9 +76,6 @@ impl Activation {
                 }
                 if open && self.ending {
                     return Poll::Ready(Next::Nothing);
-                }
-                if self.ticks.poll(cx).is_ready() {
-                    return Poll::Ready(Next::Tick);
                 }
                 if open && !self.ticks.is_set() && idle.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(Next::Nothing);

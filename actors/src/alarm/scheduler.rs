@@ -28,7 +28,9 @@ const BURST_PAUSE: Duration = Duration::from_millis(10);
 /// Wall clocks jump: no single wait is longer than this.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 /// When the store or the object's mailbox cannot take an alarm just now.
-const TRY_AGAIN: Duration = Duration::from_secs(1);
+pub(crate) const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// When the object cannot be activated: that needs an operator, and each try costs a read.
+pub(crate) const TRY_AGAIN_LATER: Duration = Duration::from_secs(15);
 
 /// What a durable commit did to the index.
 #[derive(Debug)]
@@ -72,8 +74,8 @@ impl Scheduler {
     }
 
     /// The alarm could not be handed over or handled without a trace in the store: fire it later.
-    pub(crate) fn put_off(&self, node: &Node, alarm: ScheduledAlarm) {
-        self.window.lock().insert(node.clock.now() + TRY_AGAIN, alarm);
+    pub(crate) fn put_off(&self, node: &Node, alarm: ScheduledAlarm, wait: Duration) {
+        self.window.lock().insert(node.clock.now() + wait, alarm);
         self.changed.notify_one();
     }
 
@@ -92,15 +94,15 @@ impl Scheduler {
                 tokio::time::sleep(BURST_PAUSE).await;
                 continue;
             }
-            let next_page = self.window.lock().next_page();
+            let next_page = self.window.lock().next_page(node.clock.now());
             if let Some(after) = next_page {
                 if !self.load(node, Some(after)).await {
                     tokio::time::sleep(TRY_AGAIN).await;
                 }
                 continue;
             }
-            let first = self.window.lock().alarms.first().map(|(at, _)| *at);
-            let wait = first.map_or(WAIT_MAX, |at| node.clock.until(at).min(WAIT_MAX));
+            let next = self.window.lock().next_look();
+            let wait = next.map_or(WAIT_MAX, |at| node.clock.until(at).min(WAIT_MAX));
             tokio::select! {
                 () = self.changed.notified() => {}
                 () = tokio::time::sleep(wait) => {}
@@ -122,16 +124,22 @@ impl Scheduler {
 
     /// Reads the next page into the window; `false` when the store could not be read.
     async fn load(&self, node: &Node, after: Option<ScheduledAlarm>) -> bool {
+        // Without an end the window keeps every alarm that is set while the page is read: the
+        // page may be older than it.
+        let end_before = self.window.lock().end.take();
         match node.store.alarms(after, PAGE_ALARMS).await {
             Ok(page) => {
+                let page_end = if page.len() == PAGE_ALARMS { page.last().cloned() } else { None };
                 let mut window = self.window.lock();
-                window.end = (page.len() == PAGE_ALARMS).then(|| page.last().cloned()).flatten();
+                window.end = earlier(page_end, window.end.take());
                 for alarm in page {
-                    window.alarms.insert((alarm.due, alarm));
+                    window.insert(alarm.due, alarm);
                 }
                 true
             }
             Err(error) => {
+                let mut window = self.window.lock();
+                window.end = earlier(end_before, window.end.take());
                 tracing::error!(%error, "alarms cannot be read from the store, trying again");
                 false
             }
@@ -159,9 +167,25 @@ impl Window {
         }
     }
 
-    /// Where to read on when the window has run dry.
-    fn next_page(&self) -> Option<ScheduledAlarm> {
-        if self.alarms.is_empty() { self.end.clone() } else { None }
+    /// Where to read on, when all that is due before the window's end has been taken out. What
+    /// still sits in the window then was put off, or is later than its end; neither may keep the
+    /// alarms behind the end from being read.
+    fn next_page(&self, now: Timestamp) -> Option<ScheduledAlarm> {
+        self.end.clone().filter(|end| self.alarms.is_empty() || end.due <= now)
+    }
+
+    /// When there may be something to do.
+    fn next_look(&self) -> Option<Timestamp> {
+        let first = self.alarms.first().map(|(at, _)| *at);
+        first.into_iter().chain(self.end.as_ref().map(|end| end.due)).min()
+    }
+}
+
+/// The earlier of two ends; none is later than any.
+fn earlier(one: Option<ScheduledAlarm>, other: Option<ScheduledAlarm>) -> Option<ScheduledAlarm> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (end, None) | (None, end) => end,
     }
 }
 
@@ -179,6 +203,6 @@ fn fire(node: &Arc<Node>, alarm: ScheduledAlarm) {
     let envelope = Envelope::Alarm { name: name.into(), due: alarm.due };
     let admission = Admission::Bounded(node.limits.mailbox_messages_max);
     if node.catalog.push(node, &target, envelope, admission).is_err() {
-        node.alarms.put_off(node, alarm);
+        node.alarms.put_off(node, alarm, TRY_AGAIN);
     }
 }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use super::{Close, Frame, SessionCore, SessionId};
 use crate::catalog::{Full, Slot};
-use crate::mailbox::{Admission, Envelope};
+use crate::mailbox::{Admission, Attempt, Envelope};
 use crate::runtime::Node;
 
 /// What a transport holds of a session: it pumps frames between this and its socket.
@@ -114,7 +114,8 @@ impl Connection {
         }
         self.core.outbound.end();
         if self.slot.entry.kind.description().callbacks.disconnected {
-            let envelope = Envelope::Disconnected { session: self.core.clone(), close };
+            let session = self.core.clone();
+            let envelope = Envelope::Disconnected { session, close, attempt: Attempt::First };
             let taken =
                 self.node.catalog.push(&self.node, &self.slot.target, envelope, Admission::Always);
             debug_assert!(taken.is_ok(), "an unbounded admission is never refused");

@@ -8,17 +8,24 @@ use parking_lot::Mutex;
 
 use super::{Close, Frame, SessionChange, SessionCore, SessionId};
 
-/// The sessions attached to an object, by number and by tag. Lives beside the mailbox, so it
-/// outlives the activation.
+/// The sessions attached to an object, in the order they joined, and by tag. Lives beside the
+/// mailbox, so it outlives the activation.
 #[derive(Default)]
 pub(crate) struct SessionSet(Mutex<Members>);
 
 #[derive(Default)]
 struct Members {
-    by_id: BTreeMap<SessionId, Arc<SessionCore>>,
-    by_tag: HashMap<Arc<str>, BTreeSet<SessionId>>,
+    by_join: BTreeMap<Join, Arc<SessionCore>>,
+    joins: HashMap<SessionId, Join>,
+    by_tag: HashMap<Arc<str>, BTreeSet<Join>>,
+    last: Join,
     auto_response: Option<AutoResponse>,
 }
+
+/// Counts those who joined. Not the session's own number: that is drawn before its turn comes, so
+/// two sessions may join in the other order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Join(u64);
 
 /// A frame answered below the object, without waking it.
 #[derive(Clone)]
@@ -29,83 +36,77 @@ pub(crate) struct AutoResponse {
 
 impl SessionSet {
     pub(crate) fn len(&self) -> usize {
-        self.0.lock().by_id.len()
+        self.0.lock().by_join.len()
     }
 
-    pub(crate) fn insert(&self, session: Arc<SessionCore>) {
-        self.0.lock().by_id.insert(session.id, session);
+    /// `false` when there are `max` already.
+    pub(crate) fn insert(&self, session: Arc<SessionCore>, max: usize) -> bool {
+        let mut members = self.0.lock();
+        if members.by_join.len() >= max {
+            return false;
+        }
+        members.last.0 += 1;
+        let join = members.last;
+        members.joins.insert(session.id, join);
+        members.by_join.insert(join, session);
+        true
     }
 
     /// `false` when it was not a member.
     pub(crate) fn remove(&self, session: &SessionCore) -> bool {
         let mut members = self.0.lock();
-        let was_member = members.by_id.remove(&session.id).is_some();
-        if was_member {
-            members.untag(session.id, &session.tags());
-        }
-        was_member
+        let Some(join) = members.joins.remove(&session.id) else { return false };
+        members.by_join.remove(&join);
+        members.untag(join, &session.tags());
+        true
     }
 
     /// Takes over what a successful turn changed about a session.
-    pub(crate) fn change(&self, id: SessionId, change: SessionChange) {
+    pub(crate) fn change(&self, id: SessionId, change: SessionChange) -> Option<Arc<SessionCore>> {
         let mut members = self.0.lock();
-        let Some(session) = members.by_id.get(&id).cloned() else { return };
+        let join = members.joins.get(&id).copied()?;
+        let session = members.by_join.get(&join)?.clone();
         if let Some(tags) = &change.tags {
-            members.untag(id, &session.tags());
+            members.untag(join, &session.tags());
             for tag in tags.iter() {
-                members.by_tag.entry(tag.clone()).or_default().insert(id);
+                members.by_tag.entry(tag.clone()).or_default().insert(join);
             }
         }
         session.apply(change);
+        Some(session)
     }
 
-    /// The sessions with the tag (`None`: all), in the order they came.
+    /// The sessions with the tag (`None`: all), in the order they joined.
     pub(crate) fn select(&self, tag: Option<&str>) -> Vec<Arc<SessionCore>> {
         let members = self.0.lock();
         match tag {
-            None => members.by_id.values().cloned().collect(),
+            None => members.by_join.values().cloned().collect(),
             Some(tag) => {
-                let ids = members.by_tag.get(tag).into_iter().flatten();
-                ids.filter_map(|id| members.by_id.get(id)).cloned().collect()
+                let joins = members.by_tag.get(tag).into_iter().flatten();
+                joins.filter_map(|join| members.by_join.get(join)).cloned().collect()
             }
         }
     }
 
-    /// Queues one frame for every session with the tag that is not younger than `newest`.
-    ///
-    /// Sessions are numbered as they come, so `newest` keeps a broadcast from those who joined
-    /// after it was staged, without copying the list of members into the stage.
-    pub(crate) fn broadcast(
-        &self,
-        frame: &Frame,
-        tag: Option<&str>,
-        except: &[SessionId],
-        newest: SessionId,
-    ) {
+    /// Who joined last; the audience of a broadcast to all are those who are not younger.
+    pub(crate) fn last_join(&self) -> Join {
+        self.0.lock().last
+    }
+
+    /// Queues one frame for every session that joined no later than `last`.
+    pub(crate) fn broadcast(&self, frame: &Frame, except: &[SessionId], last: Join) {
         let members = self.0.lock();
-        let up_to = (Bound::Unbounded, Bound::Included(newest));
-        let send = |session: &SessionCore| {
+        for (_, session) in members.by_join.range((Bound::Unbounded, Bound::Included(last))) {
             if !except.contains(&session.id) {
                 session.outbound.send(frame.clone());
-            }
-        };
-        match tag {
-            None => members.by_id.range(up_to).for_each(|(_, session)| send(session)),
-            Some(tag) => {
-                let ids = members.by_tag.get(tag).into_iter().flat_map(|ids| ids.range(up_to));
-                ids.filter_map(|id| members.by_id.get(id)).for_each(|session| send(session));
             }
         }
     }
 
     pub(crate) fn close_all(&self, close: &Close) {
-        for session in self.0.lock().by_id.values() {
+        for session in self.0.lock().by_join.values() {
             session.outbound.close(close.clone());
         }
-    }
-
-    pub(crate) fn newest(&self) -> SessionId {
-        self.0.lock().by_id.last_key_value().map_or(SessionId(0), |(id, _)| *id)
     }
 
     pub(crate) fn set_auto_response(&self, auto_response: Option<AutoResponse>) {
@@ -120,11 +121,11 @@ impl SessionSet {
 }
 
 impl Members {
-    fn untag(&mut self, id: SessionId, tags: &[Arc<str>]) {
+    fn untag(&mut self, join: Join, tags: &[Arc<str>]) {
         for tag in tags {
-            if let Some(ids) = self.by_tag.get_mut(tag) {
-                ids.remove(&id);
-                if ids.is_empty() {
+            if let Some(joins) = self.by_tag.get_mut(tag) {
+                joins.remove(&join);
+                if joins.is_empty() {
                     self.by_tag.remove(tag);
                 }
             }

@@ -113,6 +113,22 @@ impl SlowPages {
     }
 }
 
+/// Counted while it lives: a reader may give up.
+struct Reading<'a>(&'a AtomicUsize);
+
+impl<'a> Reading<'a> {
+    fn new(reading: &'a AtomicUsize) -> Self {
+        reading.fetch_add(1, Ordering::Relaxed);
+        Self(reading)
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Store for SlowPages {
     fn alarms<'a>(
         &'a self,
@@ -121,9 +137,8 @@ impl Store for SlowPages {
     ) -> BoxFuture<'a, Result<Vec<ScheduledAlarm>, ReadError>> {
         Box::pin(async move {
             let page = self.inner.alarms(after, limit).await;
-            self.reading.fetch_add(1, Ordering::Relaxed);
+            let _reading = Reading::new(&self.reading);
             sleep(self.takes).await;
-            self.reading.fetch_sub(1, Ordering::Relaxed);
             page
         })
     }

@@ -1,0 +1,1 @@
+//! Defects that a review found, each as the interleaving that showed it.
