@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use abide_actors::{
-    ActorKind, Call, ConnectRequest, Connection, Context, Deadline, Frame, Payload,
-    Runtime, Session, actor,
+    ActorKind, Call, ConnectRequest, Connection, Context, Deadline, Frame, Payload, Runtime,
+    Session, actor,
 };
 use abide_storage::{MemoryStore, Namespace, ObjectId};
 use divan::Bencher;
@@ -50,19 +50,29 @@ impl Room {
 }
 
 fn on_one_thread() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime")
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime")
 }
 
 fn node() -> Runtime {
     let builder = Runtime::builder(Arc::new(MemoryStore::new()));
-    let builder = builder.register("counter", ActorKind::<Counter>::new()).expect("free");
-    builder.register("room", ActorKind::<Room>::new()).expect("free").start()
+    let builder = builder
+        .register("counter", ActorKind::<Counter>::new())
+        .expect("free");
+    builder
+        .register("room", ActorKind::<Room>::new())
+        .expect("free")
+        .start()
 }
 
 async fn call(node: &Runtime, name: &str, method: &str) {
     let target = node.target("counter", name).expect("registered");
     let deadline = Deadline::after(Duration::from_secs(30));
-    node.call(&target, Call::new(method, Payload::none(), deadline)).await.expect("answered");
+    node.call(&target, Call::new(method, Payload::none(), deadline))
+        .await
+        .expect("answered");
 }
 
 #[divan::bench]

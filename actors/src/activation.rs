@@ -118,13 +118,20 @@ impl Activation {
             self.gate.refuse_all(&error).await;
         }
         self.shared.set_held(0);
-        assert_eq!(self.gate.depth(), 0, "an activation leaves with nothing held");
+        assert_eq!(
+            self.gate.depth(),
+            0,
+            "an activation leaves with nothing held"
+        );
     }
 }
 
 impl Drop for Activation {
     fn drop(&mut self) {
-        self.shared.node.store.close(self.shared.slot.object(), self.epoch);
+        self.shared
+            .node
+            .store
+            .close(self.shared.slot.object(), self.epoch);
     }
 }
 
@@ -137,10 +144,16 @@ pub(crate) fn reject(node: &Arc<Node>, slot: &Arc<Slot>, envelope: Envelope, err
             drop(connect.reply.send(Err(ConnectError::Call(error.clone()))));
         }
         Envelope::Frame { session, .. } => {
-            session.outbound.close(Close::new(Close::INTERNAL_ERROR, error.to_string()));
+            session
+                .outbound
+                .close(Close::new(Close::INTERNAL_ERROR, error.to_string()));
             session.outbound.end_turn();
         }
-        Envelope::Disconnected { session, close, attempt } => {
+        Envelope::Disconnected {
+            session,
+            close,
+            attempt,
+        } => {
             if slot.sessions.remove(&session) || attempt == Attempt::Again {
                 node.disconnected_again(slot, session, close);
             }

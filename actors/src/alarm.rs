@@ -59,7 +59,10 @@ impl AlarmTable {
             let row = codec::decode(&row).map_err(|error| format!("alarm '{name}': {error}"))?;
             alarms.insert(name.into(), row);
         }
-        Ok(Self { rows: alarms, hidden: None })
+        Ok(Self {
+            rows: alarms,
+            hidden: None,
+        })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -77,7 +80,10 @@ impl AlarmTable {
     /// When actor code set the alarm for, if it did and the alarm has not fired.
     pub(crate) fn scheduled(&self, name: &str) -> Option<Timestamp> {
         let hidden = self.hidden.as_deref() == Some(name);
-        self.rows.get(name).filter(|_| !hidden).map(|row| row.scheduled)
+        self.rows
+            .get(name)
+            .filter(|_| !hidden)
+            .map(|row| row.scheduled)
     }
 
     pub(crate) fn hide(&mut self, name: Option<Arc<str>>) {
@@ -106,26 +112,43 @@ impl AlarmTable {
     ) {
         let before = self.rows.get(name);
         let key = Bytes::copy_from_slice(name.as_bytes());
-        let entry = |due| ScheduledAlarm { due, object: object.clone(), name: key.clone() };
+        let entry = |due| ScheduledAlarm {
+            due,
+            object: object.clone(),
+            name: key.clone(),
+        };
         if before == row.as_ref() {
             // Nothing to store, but the scheduler lets go of an alarm when it fires it: one that
             // its own handler set again, for the same moment, must be given back.
-            changes.extend(row.and_then(|row| row.due).map(|due| Change::Insert(entry(due))));
+            changes.extend(
+                row.and_then(|row| row.due)
+                    .map(|due| Change::Insert(entry(due))),
+            );
             return;
         }
         if let Some(due) = before.and_then(|row| row.due) {
-            batch.writes.push(Write::UnscheduleAlarm { due, name: key.clone() });
+            batch.writes.push(Write::UnscheduleAlarm {
+                due,
+                name: key.clone(),
+            });
             changes.push(Change::Remove(entry(due)));
         }
         let section = Section::Alarm;
         if let Some(row) = row {
             if let Some(due) = row.due {
-                batch.writes.push(Write::ScheduleAlarm { due, name: key.clone() });
+                batch.writes.push(Write::ScheduleAlarm {
+                    due,
+                    name: key.clone(),
+                });
                 changes.push(Change::Insert(entry(due)));
             }
             let mut value = Vec::new();
             codec::encode(&row, &mut value).expect("three plain fields always encode");
-            batch.writes.push(Write::Put { section, key, value: value.into() });
+            batch.writes.push(Write::Put {
+                section,
+                key,
+                value: value.into(),
+            });
             self.rows.insert(name.clone(), row);
         } else {
             batch.writes.push(Write::Delete { section, key });
@@ -144,7 +167,10 @@ mod tests {
         for (failures, seconds) in [(1, 2), (2, 4), (3, 8), (9, 512), (10, 1_024), (50, 1_024)] {
             let wait = retry_wait(failures, &rng);
             let least = Duration::from_secs(seconds);
-            assert!(wait >= least && wait <= least + least / 4, "{failures}: {wait:?}");
+            assert!(
+                wait >= least && wait <= least + least / 4,
+                "{failures}: {wait:?}"
+            );
         }
     }
 }

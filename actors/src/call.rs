@@ -95,7 +95,10 @@ impl CallChain {
     /// The chain with `object` as its innermost.
     #[must_use]
     pub fn and(&self, object: Object) -> Self {
-        Self(Some(Arc::new(Link { object, outer: self.clone() })))
+        Self(Some(Arc::new(Link {
+            object,
+            outer: self.clone(),
+        })))
     }
 
     /// The objects, outermost first.
@@ -114,7 +117,9 @@ impl CallChain {
 
 impl fmt::Debug for CallChain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.objects().iter().map(ToString::to_string)).finish()
+        f.debug_list()
+            .entries(self.objects().iter().map(ToString::to_string))
+            .finish()
     }
 }
 
@@ -295,13 +300,23 @@ impl ActorError {
     /// A refusal with status 422.
     #[must_use]
     pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into(), status: 422, data: None, effect: Effect::None }
+        Self {
+            code: code.into(),
+            message: message.into(),
+            status: 422,
+            data: None,
+            effect: Effect::None,
+        }
     }
 
     /// Answers with another HTTP status; one outside 400 to 599 becomes 422.
     #[must_use]
     pub fn status(mut self, status: u16) -> Self {
-        self.status = if (400..600).contains(&status) { status } else { 422 };
+        self.status = if (400..600).contains(&status) {
+            status
+        } else {
+            422
+        };
         self
     }
 

@@ -57,7 +57,9 @@ impl Catalog {
             return slot.clone();
         }
         let entry = node.registry.get(target.object.namespace.as_str());
-        let entry = entry.expect("a target names a registered namespace").clone();
+        let entry = entry
+            .expect("a target names a registered namespace")
+            .clone();
         let make = || {
             Arc::new(Slot {
                 target: target.clone(),
@@ -67,7 +69,10 @@ impl Catalog {
                 live: AtomicBool::new(false),
             })
         };
-        self.slots.entry(target.object.id).or_insert_with(make).clone()
+        self.slots
+            .entry(target.object.id)
+            .or_insert_with(make)
+            .clone()
     }
 
     /// Hands a message to the object, activating it when it is not active. Gives back the slot that
@@ -105,23 +110,33 @@ impl Catalog {
             self.evict(before - most + 1 + most / 16);
         }
         // Made here, not in the task: a task that is dropped before it ever ran gives back, too.
-        let mut owner = Owner { node: node.clone(), slot, released: false };
-        node.tasks.spawn(TaskKind::Object, "activation", async move {
-            loop {
-                let live = Live::claim(&owner.slot);
-                activation::run(&owner.node, &owner.slot).await;
-                drop(live);
-                owner.released = owner.slot.mailbox.release_if_empty();
-                if owner.released {
-                    break;
+        let mut owner = Owner {
+            node: node.clone(),
+            slot,
+            released: false,
+        };
+        node.tasks
+            .spawn(TaskKind::Object, "activation", async move {
+                loop {
+                    let live = Live::claim(&owner.slot);
+                    activation::run(&owner.node, &owner.slot).await;
+                    drop(live);
+                    owner.released = owner.slot.mailbox.release_if_empty();
+                    if owner.released {
+                        break;
+                    }
                 }
-            }
-        });
+            });
     }
 
     /// Asks up to `count` idle activations to end.
     fn evict(&self, count: usize) {
-        let idle = self.slots.iter().filter(|slot| slot.mailbox.evict()).take(count).count();
+        let idle = self
+            .slots
+            .iter()
+            .filter(|slot| slot.mailbox.evict())
+            .take(count)
+            .count();
         tracing::debug!(asked = count, idle, "evicting activations");
     }
 
@@ -149,7 +164,11 @@ struct Live<'a>(&'a AtomicBool);
 impl<'a> Live<'a> {
     fn claim(slot: &'a Slot) -> Self {
         let twin = slot.live.swap(true, Ordering::AcqRel);
-        assert!(!twin, "single-activation: {} is active already", slot.object());
+        assert!(
+            !twin,
+            "single-activation: {} is active already",
+            slot.object()
+        );
         Self(&slot.live)
     }
 }
@@ -176,7 +195,10 @@ impl Drop for Owner {
                 activation::reject(&self.node, &self.slot, envelope, &CallError::Dropped);
             }
         }
-        self.node.catalog.activations.fetch_sub(1, Ordering::Relaxed);
+        self.node
+            .catalog
+            .activations
+            .fetch_sub(1, Ordering::Relaxed);
         self.node.catalog.forget_if_unused(&self.slot);
     }
 }

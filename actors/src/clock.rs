@@ -16,7 +16,10 @@ pub struct Clock(Source);
 enum Source {
     System,
     /// Wall time is `start` plus what tokio's clock has advanced since `since`.
-    Virtual { start: Timestamp, since: Instant },
+    Virtual {
+        start: Timestamp,
+        since: Instant,
+    },
 }
 
 impl Clock {
@@ -29,7 +32,10 @@ impl Clock {
     /// A clock that starts at `start` now and advances with tokio's (pausable) clock.
     #[must_use]
     pub fn starting_at(start: Timestamp) -> Self {
-        Self(Source::Virtual { start, since: Instant::now() })
+        Self(Source::Virtual {
+            start,
+            since: Instant::now(),
+        })
     }
 
     /// The wall time.
@@ -48,9 +54,14 @@ impl Clock {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the seam the ban points to")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the seam the ban points to"
+)]
 fn system_now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
 }
 

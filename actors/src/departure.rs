@@ -44,7 +44,10 @@ impl Departure {
         match audience {
             Audience::UpTo(last) => self.slot.sessions.broadcast(frame, except, *last),
             Audience::Sessions(sessions) => {
-                for session in sessions.iter().filter(|session| !except.contains(&session.id)) {
+                for session in sessions
+                    .iter()
+                    .filter(|session| !except.contains(&session.id))
+                {
                     session.outbound.send(frame.clone());
                 }
             }
@@ -57,7 +60,10 @@ impl Departure {
 pub(crate) enum Answer {
     /// Nobody waits.
     Nobody,
-    Call { reply: oneshot::Sender<Result<Reply, CallError>>, result: Result<Reply, CallError> },
+    Call {
+        reply: oneshot::Sender<Result<Reply, CallError>>,
+        result: Result<Reply, CallError>,
+    },
     Fetch {
         reply: oneshot::Sender<Result<http::Response<Body>, CallError>>,
         result: Result<http::Response<Body>, CallError>,
@@ -70,7 +76,10 @@ pub(crate) enum Answer {
     /// A turn on a session's frame; on failure the session ends.
     Frame(Arc<SessionCore>),
     /// A turn on a session's end, which the object must hear of even if this commit fails.
-    Disconnected { session: Arc<SessionCore>, close: Close },
+    Disconnected {
+        session: Arc<SessionCore>,
+        close: Close,
+    },
     /// An alarm's turn; a failed commit leaves the alarm in the index, so it must fire again.
     Alarm(ScheduledAlarm),
 }
@@ -80,7 +89,11 @@ impl Held for Departure {
         for effect in std::mem::take(&mut self.effects) {
             match effect {
                 Effect::Send { session, frame } => session.outbound.send(frame),
-                Effect::Broadcast { frame, except, audience } => {
+                Effect::Broadcast {
+                    frame,
+                    except,
+                    audience,
+                } => {
                     self.broadcast(&frame, &except, &audience);
                 }
                 Effect::Close { session, close } => session.outbound.close(close),
@@ -89,14 +102,15 @@ impl Held for Departure {
         }
         self.node.alarms.apply(self.alarms);
         match self.answer {
-            Answer::Nobody
-            | Answer::Frame(_)
-            | Answer::Alarm(_)
-            | Answer::Disconnected { .. } => {}
+            Answer::Nobody | Answer::Frame(_) | Answer::Alarm(_) | Answer::Disconnected { .. } => {}
             // A receiver that is gone has stopped waiting; there is nobody to tell.
             Answer::Call { reply, result } => drop(reply.send(result)),
             Answer::Fetch { reply, result } => drop(reply.send(result)),
-            Answer::Connect { session, reply, result } => {
+            Answer::Connect {
+                session,
+                reply,
+                result,
+            } => {
                 drop(session);
                 // When nobody waits any more, the transport's end of the session has been dropped,
                 // and the object hears of that as of any lost connection.
@@ -109,14 +123,18 @@ impl Held for Departure {
         for session in self.changed {
             // What it carries was never committed, and later turns may have built on it.
             let reason = "a change of this session could not be stored";
-            session.outbound.close(Close::new(Close::INTERNAL_ERROR, reason));
+            session
+                .outbound
+                .close(Close::new(Close::INTERNAL_ERROR, reason));
         }
         let unknown = matches!(&why, Refused::Own(error) if error.effect() == Effects::Unknown);
         if unknown {
             // Alarms it may have set must not be forgotten. One that was not stored after all
             // finds no row when it fires, and nothing happens.
             let set = |change: &Change| matches!(change, Change::Insert(_));
-            self.node.alarms.apply(self.alarms.into_iter().filter(set).collect());
+            self.node
+                .alarms
+                .apply(self.alarms.into_iter().filter(set).collect());
         }
         let error = match why {
             Refused::Own(error) => CallError::Commit(error),
@@ -132,7 +150,9 @@ impl Held for Departure {
             }
             Answer::Frame(session) => {
                 // The client cannot know which of its frames took effect: it must start afresh.
-                session.outbound.close(Close::new(Close::INTERNAL_ERROR, error.to_string()));
+                session
+                    .outbound
+                    .close(Close::new(Close::INTERNAL_ERROR, error.to_string()));
             }
             Answer::Alarm(alarm) => self.node.alarms.put_off(&self.node, alarm, TRY_AGAIN),
             Answer::Disconnected { session, close } => {

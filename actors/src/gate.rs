@@ -41,7 +41,9 @@ pub(crate) struct OutputGate<H: Held> {
 
 impl<H: Held> OutputGate<H> {
     pub(crate) fn new() -> Self {
-        Self { held: VecDeque::new() }
+        Self {
+            held: VecDeque::new(),
+        }
     }
 
     /// Turns whose effects have not left yet.
@@ -126,7 +128,11 @@ mod tests {
             self.1.lock().push(self.0.to_owned());
         }
         fn refuse(self, why: Refused) {
-            let why = if matches!(why, Refused::Own(_)) { "own" } else { "earlier" };
+            let why = if matches!(why, Refused::Own(_)) {
+                "own"
+            } else {
+                "earlier"
+            };
             self.1.lock().push(format!("{} refused: {why}", self.0));
         }
     }
@@ -177,9 +183,15 @@ mod tests {
         gate.hold(Some(ticket), Note("second", log.clone()));
         first.send(Err(CommitError::Unknown)).unwrap();
         second.send(Err(CommitError::Unknown)).unwrap();
-        let Poll::Ready(Err(error)) = poll(&mut gate) else { panic!("the failure is reported") };
+        let Poll::Ready(Err(error)) = poll(&mut gate) else {
+            panic!("the failure is reported")
+        };
         gate.refuse_all(&error).await;
-        let expected = ["first refused: own", "read refused: earlier", "second refused: own"];
+        let expected = [
+            "first refused: own",
+            "read refused: earlier",
+            "second refused: own",
+        ];
         assert_eq!(*log.lock(), expected);
     }
 }

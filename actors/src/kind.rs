@@ -37,7 +37,11 @@ pub trait Incarnation: Send + Sync {
 
     /// Handles one call of a method that only reads ([`MethodDescription::access`]). Reads of one
     /// object may run together.
-    fn read<'a>(&'a self, cx: TurnContext, call: Arc<Call>) -> BoxFuture<'a, Result<Payload, CallError>>;
+    fn read<'a>(
+        &'a self,
+        cx: TurnContext,
+        call: Arc<Call>,
+    ) -> BoxFuture<'a, Result<Payload, CallError>>;
 
     /// Appends the encoded state; called after each turn that may have changed it.
     ///
@@ -86,7 +90,10 @@ pub struct MethodDescription {
 
 /// The callbacks of a kind; the runtime wakes no object for one it does not have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "a set of independent facts, named one by one")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a set of independent facts, named one by one"
+)]
 pub struct Callbacks {
     /// Runs before the first message of an activation.
     pub activated: bool,

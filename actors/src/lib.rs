@@ -36,9 +36,7 @@ pub use abide_macros::{actor, call};
 pub use actor::generated as __private;
 pub use actor::{Actor, ActorKind, State};
 pub use body::{Body, BodyError};
-pub use call::{
-    Access, ActorError, Call, CallChain, CallError, Deadline, Origin, Reply,
-};
+pub use call::{Access, ActorError, Call, CallChain, CallError, Deadline, Origin, Reply};
 pub use clock::Clock;
 pub use connect::ConnectError;
 pub use context::{Context, Storage, StorageMut, When};

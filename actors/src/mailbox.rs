@@ -31,9 +31,19 @@ pub(crate) enum Envelope {
     },
     Fetch(Box<Fetch>),
     Connect(Box<Connect>),
-    Frame { session: Arc<SessionCore>, frame: Frame },
-    Disconnected { session: Arc<SessionCore>, close: Close, attempt: Attempt },
-    Alarm { name: Arc<str>, due: Timestamp },
+    Frame {
+        session: Arc<SessionCore>,
+        frame: Frame,
+    },
+    Disconnected {
+        session: Arc<SessionCore>,
+        close: Close,
+        attempt: Attempt,
+    },
+    Alarm {
+        name: Arc<str>,
+        due: Timestamp,
+    },
     /// The node wants the memory back, or drains: end as soon as nothing is left to do.
     Evict,
 }
@@ -91,7 +101,9 @@ impl State {
             return self.senders.drain().map(|(_, waker)| waker).collect();
         }
         let next = self.senders.keys().next().copied();
-        next.and_then(|session| self.senders.remove(&session)).into_iter().collect()
+        next.and_then(|session| self.senders.remove(&session))
+            .into_iter()
+            .collect()
     }
 }
 
@@ -124,7 +136,11 @@ pub(crate) enum NotPushed {
 const KEPT_CAPACITY: usize = 16;
 
 impl Mailbox {
-    pub(crate) fn push(&self, envelope: Envelope, admission: Admission) -> Result<Pushed, NotPushed> {
+    pub(crate) fn push(
+        &self,
+        envelope: Envelope,
+        admission: Admission,
+    ) -> Result<Pushed, NotPushed> {
         let mut state = self.0.lock();
         if state.phase == Phase::Retired {
             return Err(NotPushed::Retired(envelope));
@@ -163,7 +179,11 @@ impl Mailbox {
         wanted: impl FnOnce(&Envelope) -> bool,
     ) -> Poll<Envelope> {
         let mut state = self.0.lock();
-        assert_eq!(state.phase, Phase::Active, "only a live activation takes messages");
+        assert_eq!(
+            state.phase,
+            Phase::Active,
+            "only a live activation takes messages"
+        );
         if let Some(next) = state.queue.front()
             && wanted(next)
         {
@@ -187,7 +207,11 @@ impl Mailbox {
     /// and the same task activates the object again.
     pub(crate) fn release_if_empty(&self) -> bool {
         let mut state = self.0.lock();
-        assert_eq!(state.phase, Phase::Active, "only a live activation can be released");
+        assert_eq!(
+            state.phase,
+            Phase::Active,
+            "only a live activation can be released"
+        );
         if !state.queue.is_empty() {
             return false;
         }
@@ -225,7 +249,11 @@ impl Mailbox {
     /// it holds, and lets the next message start afresh.
     pub(crate) fn abandon(&self) -> VecDeque<Envelope> {
         let mut state = self.0.lock();
-        assert_eq!(state.phase, Phase::Active, "only a live activation can be torn down");
+        assert_eq!(
+            state.phase,
+            Phase::Active,
+            "only a live activation can be torn down"
+        );
         state.phase = Phase::Idle;
         state.activation = None;
         let left = std::mem::take(&mut state.queue);

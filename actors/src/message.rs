@@ -95,13 +95,20 @@ impl Refusal {
     /// A refusal with status 403.
     #[must_use]
     pub fn new(reason: impl Into<String>) -> Self {
-        Self { status: 403, reason: reason.into() }
+        Self {
+            status: 403,
+            reason: reason.into(),
+        }
     }
 
     /// Answers with another HTTP status; one outside 400 to 599 becomes 403.
     #[must_use]
     pub fn status(mut self, status: u16) -> Self {
-        self.status = if (400..600).contains(&status) { status } else { 403 };
+        self.status = if (400..600).contains(&status) {
+            status
+        } else {
+            403
+        };
         self
     }
 }

@@ -39,13 +39,19 @@ impl Payload {
     /// No arguments.
     #[must_use]
     pub fn none() -> Self {
-        Self { encoding: Encoding::Json, bytes: Bytes::new() }
+        Self {
+            encoding: Encoding::Json,
+            bytes: Bytes::new(),
+        }
     }
 
     /// JSON text, not checked here.
     #[must_use]
     pub fn json(bytes: impl Into<Bytes>) -> Self {
-        Self { encoding: Encoding::Json, bytes: bytes.into() }
+        Self {
+            encoding: Encoding::Json,
+            bytes: bytes.into(),
+        }
     }
 
     /// Encodes a value.
@@ -53,12 +59,20 @@ impl Payload {
     /// # Errors
     /// [`InvalidPayload`] when the value has no form in the encoding (a map with keys that are no
     /// strings, in JSON).
-    pub fn encode<T: Serialize + ?Sized>(value: &T, encoding: Encoding) -> Result<Self, InvalidPayload> {
+    pub fn encode<T: Serialize + ?Sized>(
+        value: &T,
+        encoding: Encoding,
+    ) -> Result<Self, InvalidPayload> {
         let bytes = match encoding {
-            Encoding::Json | Encoding::Query => serde_json::to_vec(value).map_err(InvalidPayload::new)?,
+            Encoding::Json | Encoding::Query => {
+                serde_json::to_vec(value).map_err(InvalidPayload::new)?
+            }
             Encoding::MessagePack => rmp_serde::to_vec_named(value).map_err(InvalidPayload::new)?,
         };
-        Ok(Self { encoding: encoding.for_reply(), bytes: bytes.into() })
+        Ok(Self {
+            encoding: encoding.for_reply(),
+            bytes: bytes.into(),
+        })
     }
 
     /// Reads a value. Structs come from maps by name and from arrays by position; no bytes read
@@ -74,12 +88,15 @@ impl Payload {
         match self.encoding {
             Encoding::Json => decode_json(&self.bytes),
             Encoding::MessagePack => {
-                let mut decoder = rmp_serde::Deserializer::new(std::io::Cursor::new(&self.bytes[..]));
+                let mut decoder =
+                    rmp_serde::Deserializer::new(std::io::Cursor::new(&self.bytes[..]));
                 let value = serde_path_to_error::deserialize(&mut decoder)
                     .map_err(InvalidPayload::at_path)?;
                 let rest = self.bytes.len() as u64 - decoder.position();
                 if rest > 0 {
-                    return Err(InvalidPayload::new(format!("{rest} bytes follow the value")));
+                    return Err(InvalidPayload::new(format!(
+                        "{rest} bytes follow the value"
+                    )));
                 }
                 Ok(value)
             }
@@ -93,8 +110,7 @@ impl Payload {
 
 fn decode_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, InvalidPayload> {
     let mut decoder = serde_json::Deserializer::from_slice(bytes);
-    let value =
-        serde_path_to_error::deserialize(&mut decoder).map_err(InvalidPayload::at_path)?;
+    let value = serde_path_to_error::deserialize(&mut decoder).map_err(InvalidPayload::at_path)?;
     decoder.end().map_err(InvalidPayload::new)?;
     Ok(value)
 }
@@ -113,12 +129,18 @@ impl InvalidPayload {
     /// One that concerns the whole value.
     #[must_use]
     pub fn new(detail: impl ToString) -> Self {
-        Self { path: None, detail: detail.to_string() }
+        Self {
+            path: None,
+            detail: detail.to_string(),
+        }
     }
 
     fn at_path<E: std::error::Error>(error: serde_path_to_error::Error<E>) -> Self {
         let path = error.path().to_string();
         let path = (path != "." && !path.is_empty()).then_some(path);
-        Self { path, detail: error.inner().to_string() }
+        Self {
+            path,
+            detail: error.inner().to_string(),
+        }
     }
 }

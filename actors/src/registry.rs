@@ -79,20 +79,30 @@ pub enum RegisterError {
 }
 
 impl Registry {
-    pub(crate) fn register(&mut self, name: &str, kind: Arc<dyn Kind>) -> Result<(), RegisterError> {
+    pub(crate) fn register(
+        &mut self,
+        name: &str,
+        kind: Arc<dyn Kind>,
+    ) -> Result<(), RegisterError> {
         let namespace = Namespace::new(name)?;
         if self.by_name.contains_key(name) {
             return Err(RegisterError::Taken(name.to_owned()));
         }
         if let Some(type_id) = kind.description().type_id {
-            self.by_type.entry(type_id).or_default().push(namespace.clone());
+            self.by_type
+                .entry(type_id)
+                .or_default()
+                .push(namespace.clone());
         }
-        self.by_name.insert(name.to_owned(), Arc::new(Entry { namespace, kind }));
+        self.by_name
+            .insert(name.to_owned(), Arc::new(Entry { namespace, kind }));
         Ok(())
     }
 
     pub(crate) fn get(&self, name: &str) -> Result<&Arc<Entry>, CallError> {
-        let unknown = || CallError::UnknownNamespace { namespace: name.chars().take(80).collect() };
+        let unknown = || CallError::UnknownNamespace {
+            namespace: name.chars().take(80).collect(),
+        };
         self.by_name.get(name).ok_or_else(unknown)
     }
 
@@ -107,7 +117,9 @@ impl Registry {
             Some(several) => Err(CallError::InvalidObject {
                 detail: format!("the actor is registered as {several:?}: say which one is meant"),
             }),
-            None => Err(CallError::UnknownNamespace { namespace: "of an unregistered actor".into() }),
+            None => Err(CallError::UnknownNamespace {
+                namespace: "of an unregistered actor".into(),
+            }),
         }
     }
 }

@@ -94,7 +94,13 @@ impl Builder {
     /// runtime.
     #[must_use]
     pub fn start(self) -> Runtime {
-        let Self { store, clock, rng, limits, registry } = self;
+        let Self {
+            store,
+            clock,
+            rng,
+            limits,
+            registry,
+        } = self;
         let node = Arc::new(Node {
             store,
             clock,
@@ -110,12 +116,13 @@ impl Builder {
             last_session: AtomicU64::new(0),
         });
         let clockwork = node.clone();
-        node.tasks.spawn(TaskKind::Background, "alarms", async move {
-            tokio::select! {
-                () = clockwork.alarms.run(&clockwork) => {}
-                () = clockwork.drain_began() => {}
-            }
-        });
+        node.tasks
+            .spawn(TaskKind::Background, "alarms", async move {
+                tokio::select! {
+                    () = clockwork.alarms.run(&clockwork) => {}
+                    () = clockwork.drain_began() => {}
+                }
+            });
         Runtime(node)
     }
 }
@@ -227,7 +234,15 @@ impl Runtime {
             return Err(no_callback(target, "fetch"));
         }
         let (reply, answer) = oneshot::channel();
-        self.0.push(target, Envelope::Fetch(Box::new(Fetch { request, deadline, origin, reply })))?;
+        self.0.push(
+            target,
+            Envelope::Fetch(Box::new(Fetch {
+                request,
+                deadline,
+                origin,
+                reply,
+            })),
+        )?;
         answered(answer, deadline).await
     }
 
@@ -256,7 +271,12 @@ impl Runtime {
         let id = SessionId(node.last_session.fetch_add(1, Ordering::Relaxed) + 1);
         let core = SessionCore::new(id, node.limits.outbound_max_bytes);
         let (reply, answer) = oneshot::channel();
-        let connect = Connect { session: core.clone(), request: request.into(), deadline, reply };
+        let connect = Connect {
+            session: core.clone(),
+            request: request.into(),
+            deadline,
+            reply,
+        };
         let slot = node.push(target, Envelope::Connect(Box::new(connect)))?;
         // Made before the answer: when this future is dropped meanwhile, the object hears that the
         // client vanished.
@@ -268,9 +288,10 @@ impl Runtime {
                 Err(error)
             }
             Ok(Err(_dropped)) => Err(CallError::Dropped.into()),
-            Err(_elapsed) => {
-                Err(CallError::DeadlineExceeded { effect: Effect::Unknown }.into())
+            Err(_elapsed) => Err(CallError::DeadlineExceeded {
+                effect: Effect::Unknown,
             }
+            .into()),
         }
     }
 
@@ -289,7 +310,8 @@ impl Runtime {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         for slot in node.catalog.slots() {
-            slot.sessions.close_all(&Close::new(Close::RESTART, "the server restarts"));
+            slot.sessions
+                .close_all(&Close::new(Close::RESTART, "the server restarts"));
         }
     }
 
@@ -324,7 +346,11 @@ impl Node {
     }
 
     fn refuse_when_draining(&self) -> Result<(), CallError> {
-        if self.is_draining() { Err(CallError::Draining) } else { Ok(()) }
+        if self.is_draining() {
+            Err(CallError::Draining)
+        } else {
+            Ok(())
+        }
     }
 
     async fn drain_began(&self) {
@@ -339,10 +365,15 @@ impl Node {
         let invalid = |detail: String| CallError::InvalidObject { detail };
         if let Some(digits) = address.strip_prefix("id:") {
             let id = ObjectId::parse(&namespace, digits).map_err(|e| invalid(e.to_string()))?;
-            return Ok(Target { object: Object { namespace, id }, name: None });
+            return Ok(Target {
+                object: Object { namespace, id },
+                name: None,
+            });
         }
         if address.is_empty() {
-            return Err(invalid("an object's name has at least one character".into()));
+            return Err(invalid(
+                "an object's name has at least one character".into(),
+            ));
         }
         if address.len() > NAME_SIZE_MAX_BYTES {
             return Err(invalid(format!(
@@ -351,7 +382,10 @@ impl Node {
             )));
         }
         let id = ObjectId::from_name(&namespace, address);
-        Ok(Target { object: Object { namespace, id }, name: Some(address.into()) })
+        Ok(Target {
+            object: Object { namespace, id },
+            name: Some(address.into()),
+        })
     }
 
     /// Checks the call against the kind's description, so that what cannot be right wakes no
@@ -367,27 +401,39 @@ impl Node {
             return Err(CallError::UnknownMethod {
                 namespace: target.object.namespace.as_str().to_owned(),
                 method: call.method.chars().take(80).collect(),
-                known: description.methods.iter().map(|m| m.name.to_owned()).collect(),
+                known: description
+                    .methods
+                    .iter()
+                    .map(|m| m.name.to_owned())
+                    .collect(),
             });
         };
         if call.access == Access::Read && method.access == Access::Write {
-            return Err(CallError::NotARead { method: call.method.to_string() });
+            return Err(CallError::NotARead {
+                method: call.method.to_string(),
+            });
         }
         let deadline = call.deadline;
         let (reply, answer) = oneshot::channel();
-        self.push(target, Envelope::Call { call: Arc::new(call), reply, wait })?;
+        self.push(
+            target,
+            Envelope::Call {
+                call: Arc::new(call),
+                reply,
+                wait,
+            },
+        )?;
         answered(answer, deadline).await
     }
 
-    fn push(
-        self: &Arc<Self>,
-        target: &Target,
-        envelope: Envelope,
-    ) -> Result<Arc<Slot>, CallError> {
+    fn push(self: &Arc<Self>, target: &Target, envelope: Envelope) -> Result<Arc<Slot>, CallError> {
         let admission = Admission::Bounded(self.limits.mailbox_messages_max);
-        self.catalog.push(self, target, envelope, admission).map_err(|Full { waiting, .. }| {
-            CallError::Overloaded { object: target.object.clone(), waiting }
-        })
+        self.catalog
+            .push(self, target, envelope, admission)
+            .map_err(|Full { waiting, .. }| CallError::Overloaded {
+                object: target.object.clone(),
+                waiting,
+            })
     }
 
     /// Lets the object hear again of a session's end, after the turn on it could not be committed.
@@ -399,20 +445,31 @@ impl Node {
         close: Close,
     ) {
         let (node, target) = (self.clone(), slot.target.clone());
-        self.tasks.spawn(TaskKind::Object, "disconnected again", async move {
-            tokio::select! {
-                () = tokio::time::sleep(TRY_AGAIN) => {}
-                // The sessions of a node that drains end with it.
-                () = node.drain_began() => return,
-            }
-            let envelope = Envelope::Disconnected { session, close, attempt: Attempt::Again };
-            let taken = node.catalog.push(&node, &target, envelope, Admission::Always);
-            debug_assert!(taken.is_ok(), "an unbounded admission is never refused");
-        });
+        self.tasks
+            .spawn(TaskKind::Object, "disconnected again", async move {
+                tokio::select! {
+                    () = tokio::time::sleep(TRY_AGAIN) => {}
+                    // The sessions of a node that drains end with it.
+                    () = node.drain_began() => return,
+                }
+                let envelope = Envelope::Disconnected {
+                    session,
+                    close,
+                    attempt: Attempt::Again,
+                };
+                let taken = node
+                    .catalog
+                    .push(&node, &target, envelope, Admission::Always);
+                debug_assert!(taken.is_ok(), "an unbounded admission is never refused");
+            });
     }
 
     fn description(&self, target: &Target) -> Result<&Description, CallError> {
-        Ok(self.registry.get(target.object.namespace.as_str())?.kind.description())
+        Ok(self
+            .registry
+            .get(target.object.namespace.as_str())?
+            .kind
+            .description())
     }
 }
 
@@ -423,22 +480,31 @@ async fn answered<T>(
 ) -> Result<T, CallError> {
     match tokio::time::timeout_at(deadline.0 + DEADLINE_GRACE, answer).await {
         Ok(answer) => answer.unwrap_or(Err(CallError::Dropped)),
-        Err(_elapsed) => Err(CallError::DeadlineExceeded { effect: Effect::Unknown }),
+        Err(_elapsed) => Err(CallError::DeadlineExceeded {
+            effect: Effect::Unknown,
+        }),
     }
 }
 
 fn no_callback(target: &Target, callback: &'static str) -> CallError {
-    CallError::NoCallback { namespace: target.object.namespace.as_str().to_owned(), callback }
+    CallError::NoCallback {
+        namespace: target.object.namespace.as_str().to_owned(),
+        callback,
+    }
 }
 
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Runtime").field("stats", &self.stats()).finish()
+        f.debug_struct("Runtime")
+            .field("stats", &self.stats())
+            .finish()
     }
 }
 
 impl std::fmt::Debug for Builder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Builder").field("registry", &self.registry).finish_non_exhaustive()
+        f.debug_struct("Builder")
+            .field("registry", &self.registry)
+            .finish_non_exhaustive()
     }
 }

@@ -76,7 +76,10 @@ impl Frame {
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, CallError> {
         serde_json::to_string(value)
             .map(Self::from)
-            .map_err(|error| CallError::Unencodable { what: "frame", detail: error.to_string() })
+            .map_err(|error| CallError::Unencodable {
+                what: "frame",
+                detail: error.to_string(),
+            })
     }
 
     /// Payload size in bytes.
@@ -228,7 +231,11 @@ struct Traits {
 
 impl SessionCore {
     pub(crate) fn new(id: SessionId, outbound_max_bytes: usize) -> Arc<Self> {
-        Arc::new(Self { id, outbound: Outbound::new(outbound_max_bytes), traits: Mutex::default() })
+        Arc::new(Self {
+            id,
+            outbound: Outbound::new(outbound_max_bytes),
+            traits: Mutex::default(),
+        })
     }
 
     pub(crate) fn tags(&self) -> Arc<[Arc<str>]> {
@@ -282,7 +289,10 @@ impl Session {
 
     /// Sends a frame. To a session that has ended it does nothing.
     pub fn send(&self, frame: impl Into<Frame>) {
-        self.stage.lock().effect(Effect::Send { session: self.core.clone(), frame: frame.into() });
+        self.stage.lock().effect(Effect::Send {
+            session: self.core.clone(),
+            frame: frame.into(),
+        });
     }
 
     /// Sends the value as a JSON text frame.
@@ -297,7 +307,10 @@ impl Session {
     /// Ends the session, after the frames staged before.
     pub fn close(&self, code: u16, reason: impl Into<String>) {
         let close = Close::new(code, reason);
-        self.stage.lock().effect(Effect::Close { session: self.core.clone(), close });
+        self.stage.lock().effect(Effect::Close {
+            session: self.core.clone(),
+            close,
+        });
     }
 
     /// Chooses one of the offered subprotocols; only in `connected`, later it does nothing.
@@ -310,7 +323,10 @@ impl Session {
     ///
     /// # Errors
     /// [`CallError::LimitExceeded`]; the tags stay as they were.
-    pub fn set_tags<T: AsRef<str>>(&self, tags: impl IntoIterator<Item = T>) -> Result<(), CallError> {
+    pub fn set_tags<T: AsRef<str>>(
+        &self,
+        tags: impl IntoIterator<Item = T>,
+    ) -> Result<(), CallError> {
         let mut kept: Vec<Arc<str>> = Vec::new();
         for tag in tags {
             let tag = tag.as_ref();
@@ -337,7 +353,11 @@ impl Session {
     /// The session's tags, with what this turn changed.
     #[must_use]
     pub fn tags(&self) -> Arc<[Arc<str>]> {
-        let staged = self.stage.lock().session_change(self.id()).and_then(|c| c.tags.clone());
+        let staged = self
+            .stage
+            .lock()
+            .session_change(self.id())
+            .and_then(|c| c.tags.clone());
         staged.unwrap_or_else(|| self.core.tags())
     }
 
@@ -365,7 +385,11 @@ impl Session {
     /// The attached value, with what this turn changed; `None` when there is none or it is not a `T`.
     #[must_use]
     pub fn attachment<T: DeserializeOwned>(&self) -> Option<T> {
-        let staged = self.stage.lock().session_change(self.id()).and_then(|c| c.attachment.clone());
+        let staged = self
+            .stage
+            .lock()
+            .session_change(self.id())
+            .and_then(|c| c.attachment.clone());
         let bytes = staged.unwrap_or_else(|| self.core.traits.lock().attachment.clone())?;
         codec::decode(&bytes).ok()
     }

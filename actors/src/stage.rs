@@ -31,11 +31,21 @@ pub(crate) struct Stage {
 
 /// Something that leaves the object once the turn is durable.
 pub(crate) enum Effect {
-    Send { session: Arc<SessionCore>, frame: Frame },
+    Send {
+        session: Arc<SessionCore>,
+        frame: Frame,
+    },
     /// To all, or to those with a tag. Staged without an audience: that is settled when the turn
     /// is sealed ([`Audience`]).
-    Broadcast { frame: Frame, except: Box<[SessionId]>, audience: Audience },
-    Close { session: Arc<SessionCore>, close: Close },
+    Broadcast {
+        frame: Frame,
+        except: Box<[SessionId]>,
+        audience: Audience,
+    },
+    Close {
+        session: Arc<SessionCore>,
+        close: Close,
+    },
     AutoResponse(Option<AutoResponse>),
 }
 

@@ -33,7 +33,10 @@ impl Tasks {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is the seam the ban points to")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the seam the ban points to"
+    )]
     fn spawn_now<F>(&self, future: F)
     where
         F: Future<Output = ()> + Send + 'static,

@@ -117,7 +117,9 @@ impl Builder {
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let namespaces: Vec<_> = self.kinds.iter().map(|(namespace, _)| namespace).collect();
-        f.debug_struct("Builder").field("namespaces", &namespaces).finish_non_exhaustive()
+        f.debug_struct("Builder")
+            .field("namespaces", &namespaces)
+            .finish_non_exhaustive()
     }
 }
 
@@ -141,7 +143,12 @@ impl World {
         let clock = Clock::starting_at(BEGINNING);
         let store = Arc::new(MemoryStore::new());
         let runtime = start(&plan, &clock, store.clone());
-        Self { plan, clock, store, runtime }
+        Self {
+            plan,
+            clock,
+            store,
+            runtime,
+        }
     }
 
     /// A typed handle on an object.
@@ -180,7 +187,10 @@ impl World {
         query: &str,
     ) -> Result<TestSession, ConnectError> {
         let target = self.runtime.target(namespace, name)?;
-        let request = ConnectRequest { query: query.to_owned(), ..ConnectRequest::default() };
+        let request = ConnectRequest {
+            query: query.to_owned(),
+            ..ConnectRequest::default()
+        };
         let deadline = Deadline::after(CALL_DEADLINE);
         let connection = self.runtime.connect(&target, request, deadline).await?;
         Ok(TestSession::new(connection))
@@ -252,10 +262,17 @@ impl Caller for World {
 }
 
 fn start(plan: &Builder, clock: &Clock, store: Arc<MemoryStore>) -> Runtime {
-    let builder =
-        Runtime::builder(store).clock(clock.clone()).seed(plan.seed).limits(plan.limits.clone());
-    let registered = plan.kinds.iter().try_fold(builder, |builder, (namespace, kind)| {
-        builder.register(namespace, kind.clone())
-    });
-    registered.expect("the test registers well-formed namespaces, each once").start()
+    let builder = Runtime::builder(store)
+        .clock(clock.clone())
+        .seed(plan.seed)
+        .limits(plan.limits.clone());
+    let registered = plan
+        .kinds
+        .iter()
+        .try_fold(builder, |builder, (namespace, kind)| {
+            builder.register(namespace, kind.clone())
+        });
+    registered
+        .expect("the test registers well-formed namespaces, each once")
+        .start()
 }

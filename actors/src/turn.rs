@@ -84,7 +84,10 @@ impl Shared {
     }
 
     pub(crate) fn session(&self, core: Arc<crate::session::SessionCore>) -> Session {
-        Session { core, stage: self.stage.clone() }
+        Session {
+            core,
+            stage: self.stage.clone(),
+        }
     }
 }
 
@@ -156,7 +159,12 @@ impl TurnContext {
         if let Some(staged) = self.shared.stage.lock().data.get(key) {
             return Ok(staged.clone());
         }
-        Ok(self.shared.node.store.get(self.object(), Section::Data, key).await?)
+        Ok(self
+            .shared
+            .node
+            .store
+            .get(self.object(), Section::Data, key)
+            .await?)
     }
 
     /// Keys and values of a range, with what this turn has staged.
@@ -167,7 +175,12 @@ impl TurnContext {
     /// # Cancel safety
     /// Yes.
     pub async fn list(&self, options: ListOptions) -> Result<Vec<(Bytes, Bytes)>, CallError> {
-        let ListOptions { start, end, direction, limit } = options;
+        let ListOptions {
+            start,
+            end,
+            direction,
+            limit,
+        } = options;
         if is_empty(&start, &end) {
             return Ok(Vec::new());
         }
@@ -175,7 +188,9 @@ impl TurnContext {
         let staged: BTreeMap<Bytes, Option<Bytes>> = {
             let stage = self.shared.stage.lock();
             let range = stage.data.range((start.clone(), end.clone()));
-            range.map(|(key, value)| (key.clone(), value.clone())).collect()
+            range
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect()
         };
         let hidden = staged.values().filter(|value| value.is_none()).count();
         let scan = Scan {
@@ -189,10 +204,14 @@ impl TurnContext {
         if staged.is_empty() {
             return Ok(committed);
         }
-        let mut rows: BTreeMap<Bytes, Option<Bytes>> =
-            committed.into_iter().map(|(key, value)| (key, Some(value))).collect();
+        let mut rows: BTreeMap<Bytes, Option<Bytes>> = committed
+            .into_iter()
+            .map(|(key, value)| (key, Some(value)))
+            .collect();
         rows.extend(staged);
-        let present = rows.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        let present = rows
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value?)));
         Ok(match direction {
             Direction::Forward => present.take(limit).collect(),
             Direction::Reverse => present.rev().take(limit).collect(),
@@ -277,7 +296,10 @@ impl TurnContext {
     #[must_use]
     pub fn sessions(&self, tag: Option<&str>) -> Vec<Session> {
         let cores = self.shared.slot.sessions.select(tag);
-        cores.into_iter().map(|core| self.shared.session(core)).collect()
+        cores
+            .into_iter()
+            .map(|core| self.shared.session(core))
+            .collect()
     }
 
     /// How many sessions are on the object.
@@ -291,7 +313,11 @@ impl TurnContext {
     pub fn broadcast(&self, frame: Frame, tag: Option<&str>, except: &[SessionId]) {
         let audience = tag.map_or(Audience::All, |tag| Audience::Tag(tag.into()));
         let except = except.into();
-        self.shared.stage.lock().effect(Effect::Broadcast { frame, except, audience });
+        self.shared.stage.lock().effect(Effect::Broadcast {
+            frame,
+            except,
+            audience,
+        });
     }
 
     /// Stages a pair of frames: a session that sends the first is answered with the second
@@ -335,12 +361,17 @@ impl TurnContext {
         let node = &self.shared.node;
         let target = node.target(namespace, name)?;
         self.shared.earlier_turns_durable().await;
-        let wait = node.waits.wait(self.object(), &target.object, &self.origin.chain)?;
+        let wait = node
+            .waits
+            .wait(self.object(), &target.object, &self.origin.chain)?;
         let origin = Origin {
             chain: self.origin.chain.and(self.object().clone()),
             ..self.origin.clone()
         };
-        let call = Call { origin, ..Call::new(method, arguments, self.deadline) };
+        let call = Call {
+            origin,
+            ..Call::new(method, arguments, self.deadline)
+        };
         node.call(&target, call, Some(wait)).await
     }
 
@@ -401,7 +432,11 @@ impl ListOptions {
             end[last] += 1;
             Bound::Excluded(end.into())
         });
-        Self { start: Bound::Included(Bytes::copy_from_slice(prefix)), end, ..Self::all() }
+        Self {
+            start: Bound::Included(Bytes::copy_from_slice(prefix)),
+            end,
+            ..Self::all()
+        }
     }
 }
 

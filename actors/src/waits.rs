@@ -34,10 +34,17 @@ impl WaitGraph {
         callee: &Object,
         chain: &CallChain,
     ) -> Result<Wait, CallError> {
-        let wait = Wait { edges: self.0.clone(), caller: caller.clone(), callee: callee.clone() };
+        let wait = Wait {
+            edges: self.0.clone(),
+            caller: caller.clone(),
+            callee: callee.clone(),
+        };
         let path = {
             let mut edges = self.0.lock();
-            edges.entry(caller.clone()).or_default().push(callee.clone());
+            edges
+                .entry(caller.clone())
+                .or_default()
+                .push(callee.clone());
             path(&edges, callee, caller)
         };
         let cycle = path.map(|path| std::iter::once(caller.clone()).chain(path).collect());
@@ -99,7 +106,10 @@ mod tests {
 
     fn object(name: &str) -> Object {
         let namespace = Namespace::new("test").unwrap();
-        Object { id: ObjectId::from_name(&namespace, name), namespace }
+        Object {
+            id: ObjectId::from_name(&namespace, name),
+            namespace,
+        }
     }
 
     #[test]
@@ -114,7 +124,10 @@ mod tests {
         };
         assert_eq!(chain, [c.clone(), a.clone(), b.clone(), c.clone()]);
         drop(first);
-        assert!(graph.wait(&c, &a, &none).is_ok(), "the refused edge and a's are gone");
+        assert!(
+            graph.wait(&c, &a, &none).is_ok(),
+            "the refused edge and a's are gone"
+        );
     }
 
     #[test]
@@ -122,10 +135,15 @@ mod tests {
         let (a, b) = (object("a"), object("b"));
         let graph = WaitGraph::default();
         let itself = graph.wait(&a, &a, &CallChain::default());
-        assert!(matches!(itself, Err(CallError::Deadlock { chain }) if chain == [a.clone(), a.clone()]));
+        assert!(
+            matches!(itself, Err(CallError::Deadlock { chain }) if chain == [a.clone(), a.clone()])
+        );
         let called_by_a = CallChain::default().and(a.clone());
         let back = graph.wait(&b, &a, &called_by_a);
         assert!(matches!(back, Err(CallError::Deadlock { chain }) if chain == [a.clone(), b, a]));
-        assert!(graph.0.lock().is_empty(), "refused calls leave no edge behind");
+        assert!(
+            graph.0.lock().is_empty(),
+            "refused calls leave no edge behind"
+        );
     }
 }

@@ -171,7 +171,7 @@ struct Run {
 }
 
 fn run(subject: Subject, writers: usize, arguments: &Arguments) -> Run {
-    let folder = tempfile::tempdir_in(".").unwrap();
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = folder.path();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::wait::Ticks;
 use super::Activation;
+use super::wait::Ticks;
 use crate::alarm::AlarmTable;
 use crate::call::CallError;
 use crate::catalog::Slot;
@@ -20,7 +20,10 @@ impl Activation {
     /// Takes the object in the store, which fences every earlier activation, and reads its state.
     pub(super) async fn load(node: &Arc<Node>, slot: &Arc<Slot>) -> Result<Self, CallError> {
         let opened = node.store.open(slot.object()).await?;
-        let unreadable = |detail| CallError::StateUnreadable { object: slot.object().clone(), detail };
+        let unreadable = |detail| CallError::StateUnreadable {
+            object: slot.object().clone(),
+            detail,
+        };
         let stored = opened.state.is_some();
         let made = match make(slot, opened.state) {
             Ok(made) => AlarmTable::load(opened.alarms).map(|alarms| (made, alarms)),
@@ -53,9 +56,10 @@ impl Activation {
                 self.incarnation = incarnation;
                 Ok(())
             }
-            Err(detail) => {
-                Err(CallError::StateUnreadable { object: self.object().clone(), detail })
-            }
+            Err(detail) => Err(CallError::StateUnreadable {
+                object: self.object().clone(),
+                detail,
+            }),
         }
     }
 }

@@ -46,11 +46,21 @@ impl Activation {
     /// Runs a read, and with it, while it waits for something, the reads that follow it in the
     /// mailbox. A message that may write waits for all of them (**one-turn**).
     pub(super) async fn reads(&mut self, first: Read) -> Flow {
-        let Self { incarnation, gate, shared, .. } = self;
+        let Self {
+            incarnation,
+            gate,
+            shared,
+            ..
+        } = self;
         let incarnation: &dyn Incarnation = &**incarnation;
         let version = shared.version();
-        let mut reads =
-            Reads { shared, gate, version, open: FuturesUnordered::new(), panicked: false };
+        let mut reads = Reads {
+            shared,
+            gate,
+            version,
+            open: FuturesUnordered::new(),
+            panicked: false,
+        };
         let mut first = Some(Box::pin(run(incarnation, shared, first)));
         let ended = std::future::poll_fn(|cx| {
             // The common read never waits: it is answered without the set.
@@ -82,7 +92,10 @@ impl Activation {
     }
 }
 
-type Answered = (oneshot::Sender<Result<Reply, CallError>>, Result<Payload, CallError>);
+type Answered = (
+    oneshot::Sender<Result<Reply, CallError>>,
+    Result<Payload, CallError>,
+);
 
 impl<F: Future<Output = Answered> + Unpin> Reads<'_, F> {
     /// Lets out what is durable, takes further reads in, answers those that are done.
@@ -127,7 +140,10 @@ impl<F: Future<Output = Answered> + Unpin> Reads<'_, F> {
 
     fn depart(&mut self, (reply, result): Answered) {
         self.panicked |= matches!(result, Err(CallError::Panicked));
-        let result = result.map(|payload| Reply { payload, version: self.version });
+        let result = result.map(|payload| Reply {
+            payload,
+            version: self.version,
+        });
         let answer = Answer::Call { reply, result };
         self.gate.hold(None, Departure::new(self.shared, answer));
         self.shared.set_held(self.gate.depth());
@@ -135,7 +151,9 @@ impl<F: Future<Output = Answered> + Unpin> Reads<'_, F> {
 }
 
 fn is_read(shared: &Shared, envelope: &Envelope) -> bool {
-    let Envelope::Call { call, .. } = envelope else { return false };
+    let Envelope::Call { call, .. } = envelope else {
+        return false;
+    };
     let method = shared.slot.entry.kind.description().method(&call.method);
     method.is_some_and(|method| method.access == Access::Read)
 }
@@ -144,13 +162,21 @@ fn is_read(shared: &Shared, envelope: &Envelope) -> bool {
 async fn run(incarnation: &dyn Incarnation, shared: &Arc<Shared>, read: Read) -> Answered {
     let Read { call, reply, wait } = read;
     let now = monotonic();
-    let exceeded = CallError::DeadlineExceeded { effect: Effect::None };
+    let exceeded = CallError::DeadlineExceeded {
+        effect: Effect::None,
+    };
     if now >= call.deadline.0 {
         return (reply, Err(exceeded));
     }
-    let deadline = call.deadline.min(Deadline(now + shared.node.limits.turn_timeout));
+    let deadline = call
+        .deadline
+        .min(Deadline(now + shared.node.limits.turn_timeout));
     let origin = call.origin.clone();
-    let cx = TurnContext { shared: shared.clone(), deadline, origin };
+    let cx = TurnContext {
+        shared: shared.clone(),
+        deadline,
+        origin,
+    };
     let read = AssertUnwindSafe(async move { incarnation.read(cx, call).await });
     let result = match tokio::time::timeout_at(deadline.0, read.catch_unwind()).await {
         Ok(Ok(result)) => result,

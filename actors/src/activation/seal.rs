@@ -37,7 +37,10 @@ impl Activation {
         answer: Answer,
         handled: Option<AlarmTurn>,
     ) -> Result<Sealed, Failure> {
-        let go_on = |error| Failure { error, flow: Flow::GoOn };
+        let go_on = |error| Failure {
+            error,
+            flow: Flow::GoOn,
+        };
         // Take the stage first: what it holds belongs to this turn and to no other.
         let mut stage = mem::take(&mut *self.shared.stage.lock());
         let limits = &self.shared.node.limits;
@@ -46,12 +49,20 @@ impl Activation {
         let state = self.changed_state().map_err(go_on)?;
         if let Some(state) = &state {
             let (section, key) = (Section::State, Bytes::new());
-            batch.writes.push(Write::Put { section, key, value: state.clone() });
+            batch.writes.push(Write::Put {
+                section,
+                key,
+                value: state.clone(),
+            });
         }
         for (key, value) in mem::take(&mut stage.data) {
             let section = Section::Data;
             batch.writes.push(match value {
-                Some(value) => Write::Put { section, key, value },
+                Some(value) => Write::Put {
+                    section,
+                    key,
+                    value,
+                },
                 None => Write::Delete { section, key },
             });
         }
@@ -77,7 +88,11 @@ impl Activation {
         }
         departure.effects = stage.effects;
         departure.alarms = alarms.changes;
-        Ok(Sealed { answer, departure, ticket })
+        Ok(Sealed {
+            answer,
+            departure,
+            ticket,
+        })
     }
 
     /// Hands a batch to the store; nothing when it is empty.
@@ -113,7 +128,10 @@ impl Activation {
         // `Serialize` is actor code too.
         let encoded = catch_unwind(AssertUnwindSafe(|| incarnation.encode(scratch)))
             .unwrap_or_else(|_| Err("the actor's code panicked while it was encoded".to_owned()));
-        encoded.map_err(|detail| CallError::Unencodable { what: "state", detail })
+        encoded.map_err(|detail| CallError::Unencodable {
+            what: "state",
+            detail,
+        })
     }
 
     fn seal_alarms(
@@ -126,19 +144,35 @@ impl Activation {
         let staged = mem::take(&mut stage.alarms);
         let mut table = self.shared.alarms.lock();
         if staged.is_empty() && handled.is_none() {
-            return SealedAlarms { changes, before: Vec::new() };
+            return SealedAlarms {
+                changes,
+                before: Vec::new(),
+            };
         }
-        let touched = staged.keys().cloned().chain(handled.as_ref().map(|alarm| alarm.name.clone()));
-        let before = touched.map(|name| (name.clone(), table.get(&name).cloned())).collect();
+        let touched = staged
+            .keys()
+            .cloned()
+            .chain(handled.as_ref().map(|alarm| alarm.name.clone()));
+        let before = touched
+            .map(|name| (name.clone(), table.get(&name).cloned()))
+            .collect();
         let object = self.shared.slot.object();
         if let Some(AlarmTurn { name, row }) = handled
             && !staged.contains_key(&name)
         {
-            debug_assert_eq!(table.get(&name), Some(&row), "only this turn touches the table");
+            debug_assert_eq!(
+                table.get(&name),
+                Some(&row),
+                "only this turn touches the table"
+            );
             table.set(object, &name, None, batch, &mut changes);
         }
         for (name, at) in staged {
-            let row = at.map(|at| AlarmRow { scheduled: at, due: Some(at), retries: 0 });
+            let row = at.map(|at| AlarmRow {
+                scheduled: at,
+                due: Some(at),
+                retries: 0,
+            });
             table.set(object, &name, row, batch, &mut changes);
         }
         SealedAlarms { changes, before }
@@ -154,7 +188,10 @@ impl Activation {
         let (mut batch, mut changes) = (WriteBatch::default(), Vec::new());
         let object = self.object().clone();
         let before = self.shared.alarms.lock().get(name).cloned();
-        self.shared.alarms.lock().set(&object, name, row, &mut batch, &mut changes);
+        self.shared
+            .alarms
+            .lock()
+            .set(&object, name, row, &mut batch, &mut changes);
         match self.commit(batch) {
             Ok(ticket) => {
                 let mut departure = self.departure();
@@ -163,8 +200,14 @@ impl Activation {
                 Flow::GoOn
             }
             Err(error) => {
-                self.shared.alarms.lock().restore(vec![(name.clone(), before)]);
-                self.shared.node.alarms.put_off(&self.shared.node, entry, TRY_AGAIN);
+                self.shared
+                    .alarms
+                    .lock()
+                    .restore(vec![(name.clone(), before)]);
+                self.shared
+                    .node
+                    .alarms
+                    .put_off(&self.shared.node, entry, TRY_AGAIN);
                 failed_commit(error).flow
             }
         }
@@ -175,7 +218,9 @@ impl Activation {
     fn apply(&mut self, stage: &mut Stage) -> Vec<Arc<SessionCore>> {
         let sessions = &self.shared.slot.sessions;
         let changes = mem::take(&mut stage.sessions).into_iter();
-        let changed = changes.filter_map(|(id, change)| sessions.change(id, change)).collect();
+        let changed = changes
+            .filter_map(|(id, change)| sessions.change(id, change))
+            .collect();
         if let Some(every) = stage.tick.take() {
             self.ticks.set(every);
         }
@@ -198,9 +243,12 @@ const SCRATCH_KEPT_MAX_BYTES: usize = 4 * 1024;
 fn failed_commit(error: CommitError) -> Failure {
     let flow = match &error {
         CommitError::Fenced { .. } | CommitError::Unknown => Flow::End,
-        CommitError::TooLarge { .. } | CommitError::DiskFull { .. } | CommitError::Refused { .. } => {
-            Flow::GoOn
-        }
+        CommitError::TooLarge { .. }
+        | CommitError::DiskFull { .. }
+        | CommitError::Refused { .. } => Flow::GoOn,
     };
-    Failure { error: CallError::Commit(error), flow }
+    Failure {
+        error: CallError::Commit(error),
+        flow,
+    }
 }

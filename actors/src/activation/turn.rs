@@ -32,7 +32,10 @@ pub(super) struct Failure {
 
 impl Failure {
     fn of(error: CallError) -> Self {
-        Self { error, flow: Flow::GoOn }
+        Self {
+            error,
+            flow: Flow::GoOn,
+        }
     }
 }
 
@@ -46,9 +49,11 @@ impl Activation {
             Envelope::Call { call, reply, wait } => self.call(call, reply, wait).await,
             Envelope::Frame { session, frame } => self.frame(session, frame).await,
             Envelope::Connect(connect) => self.connect(*connect).await,
-            Envelope::Disconnected { session, close, attempt } => {
-                self.disconnected(session, close, attempt).await
-            }
+            Envelope::Disconnected {
+                session,
+                close,
+                attempt,
+            } => self.disconnected(session, close, attempt).await,
             Envelope::Fetch(fetch) => self.fetch(*fetch).await,
             Envelope::Alarm { name, due } => self.alarm(name, due).await,
             Envelope::Evict => {
@@ -74,27 +79,53 @@ impl Activation {
         let result = self.turn(Message::Call(call), deadline, origin, None).await;
         drop(wait);
         match result {
-            Ok(Sealed { answer: Answer::Value(payload), departure, ticket }) => {
-                let result = Ok(Reply { payload, version: self.shared.version() });
+            Ok(Sealed {
+                answer: Answer::Value(payload),
+                departure,
+                ticket,
+            }) => {
+                let result = Ok(Reply {
+                    payload,
+                    version: self.shared.version(),
+                });
                 self.depart(ticket, departure, Addressee::Call { reply, result });
                 Flow::GoOn
             }
             Ok(sealed) => {
                 let result = Err(mismatched(&sealed.answer, "call"));
-                self.depart(sealed.ticket, sealed.departure, Addressee::Call { reply, result });
+                self.depart(
+                    sealed.ticket,
+                    sealed.departure,
+                    Addressee::Call { reply, result },
+                );
                 Flow::GoOn
             }
             Err(Failure { error, flow }) => {
-                self.answer(Addressee::Call { reply, result: Err(error) });
+                self.answer(Addressee::Call {
+                    reply,
+                    result: Err(error),
+                });
                 flow
             }
         }
     }
 
     async fn fetch(&mut self, fetch: Fetch) -> Flow {
-        let Fetch { request, deadline, origin, reply } = fetch;
-        match self.turn(Message::Fetch(Box::new(request)), deadline, origin, None).await {
-            Ok(Sealed { answer, departure, ticket }) => {
+        let Fetch {
+            request,
+            deadline,
+            origin,
+            reply,
+        } = fetch;
+        match self
+            .turn(Message::Fetch(Box::new(request)), deadline, origin, None)
+            .await
+        {
+            Ok(Sealed {
+                answer,
+                departure,
+                ticket,
+            }) => {
                 let result = match answer {
                     Answer::Response(response) => Ok(*response),
                     other => Err(mismatched(&other, "fetch")),
@@ -103,19 +134,31 @@ impl Activation {
                 Flow::GoOn
             }
             Err(Failure { error, flow }) => {
-                self.answer(Addressee::Fetch { reply, result: Err(error) });
+                self.answer(Addressee::Fetch {
+                    reply,
+                    result: Err(error),
+                });
                 flow
             }
         }
     }
 
     async fn connect(&mut self, connect: Connect) -> Flow {
-        let Connect { session, request, deadline, reply } = connect;
+        let Connect {
+            session,
+            request,
+            deadline,
+            reply,
+        } = connect;
         // From here on the turn's own broadcasts reach it, too; a refusal takes it out again.
         let max = self.shared.node.limits.sessions_per_object_max;
         if !self.shared.slot.sessions.insert(session.clone(), max) {
             let result = Err(ConnectError::TooManySessions { limit: max });
-            self.answer(Addressee::Connect { session, reply, result });
+            self.answer(Addressee::Connect {
+                session,
+                reply,
+                result,
+            });
             return Flow::GoOn;
         }
         if session.outbound.has_ended() {
@@ -125,13 +168,24 @@ impl Activation {
             return Flow::GoOn;
         }
         if !self.callbacks().connected {
-            self.answer(Addressee::Connect { session, reply, result: Ok(()) });
+            self.answer(Addressee::Connect {
+                session,
+                reply,
+                result: Ok(()),
+            });
             return Flow::GoOn;
         }
         let origin = request.origin.clone();
-        let message = Message::Connected { session: self.shared.session(session.clone()), request };
+        let message = Message::Connected {
+            session: self.shared.session(session.clone()),
+            request,
+        };
         match self.turn(message, deadline, origin, None).await {
-            Ok(Sealed { answer, departure, ticket }) => {
+            Ok(Sealed {
+                answer,
+                departure,
+                ticket,
+            }) => {
                 let result = match answer {
                     Answer::Refused(refusal) => Err(ConnectError::Refused(refusal)),
                     _ => Ok(()),
@@ -139,13 +193,25 @@ impl Activation {
                 if result.is_err() {
                     self.shared.slot.sessions.remove(&session);
                 }
-                self.depart(ticket, departure, Addressee::Connect { session, reply, result });
+                self.depart(
+                    ticket,
+                    departure,
+                    Addressee::Connect {
+                        session,
+                        reply,
+                        result,
+                    },
+                );
                 Flow::GoOn
             }
             Err(Failure { error, flow }) => {
                 self.shared.slot.sessions.remove(&session);
                 let result = Err(error.into());
-                self.answer(Addressee::Connect { session, reply, result });
+                self.answer(Addressee::Connect {
+                    session,
+                    reply,
+                    result,
+                });
                 flow
             }
         }
@@ -153,11 +219,16 @@ impl Activation {
 
     async fn frame(&mut self, session: Arc<SessionCore>, frame: Frame) -> Flow {
         let _pacing = Pacing(session.clone());
-        let message = Message::Frame { session: self.shared.session(session.clone()), frame };
+        let message = Message::Frame {
+            session: self.shared.session(session.clone()),
+            frame,
+        };
         let deadline = self.own_deadline();
         let result = self.turn(message, deadline, Origin::default(), None).await;
         match result {
-            Ok(Sealed { departure, ticket, .. }) => {
+            Ok(Sealed {
+                departure, ticket, ..
+            }) => {
                 self.depart(ticket, departure, Addressee::Frame(session));
                 Flow::GoOn
             }
@@ -166,7 +237,10 @@ impl Activation {
                 // goes through the gate like any answer: behind what earlier turns have sent.
                 let mut departure = self.departure();
                 let close = Close::new(Close::INTERNAL_ERROR, error.to_string());
-                departure.effects = vec![Effect::Close { session: session.clone(), close }];
+                departure.effects = vec![Effect::Close {
+                    session: session.clone(),
+                    close,
+                }];
                 self.depart(None, departure, Addressee::Frame(session));
                 flow
             }
@@ -186,11 +260,20 @@ impl Activation {
             return Flow::GoOn;
         }
         let gone = self.shared.session(session.clone());
-        let message = Message::Disconnected { session: gone, close: close.clone() };
+        let message = Message::Disconnected {
+            session: gone,
+            close: close.clone(),
+        };
         let deadline = self.own_deadline();
         match self.turn(message, deadline, Origin::default(), None).await {
-            Ok(Sealed { departure, ticket, .. }) => {
-                self.depart(ticket, departure, Addressee::Disconnected { session, close });
+            Ok(Sealed {
+                departure, ticket, ..
+            }) => {
+                self.depart(
+                    ticket,
+                    departure,
+                    Addressee::Disconnected { session, close },
+                );
                 Flow::GoOn
             }
             Err(Failure { error, flow }) => {
@@ -231,7 +314,9 @@ impl Activation {
     pub(super) async fn callback(&mut self, message: Message) -> Result<(), (CallError, Flow)> {
         let deadline = self.own_deadline();
         match self.turn(message, deadline, Origin::default(), None).await {
-            Ok(Sealed { departure, ticket, .. }) => {
+            Ok(Sealed {
+                departure, ticket, ..
+            }) => {
                 self.depart(ticket, departure, Addressee::Nobody);
                 Ok(())
             }
@@ -256,25 +341,49 @@ impl Activation {
             tracing::warn!(object = %self.object(), alarm = %name, "cleared: the actor has no alarm callback");
             return self.rewrite_alarm(&name, None, entry);
         }
-        let alarm = Alarm { name: name.clone(), scheduled: row.scheduled, retries: row.retries };
-        let handled = AlarmTurn { name: name.clone(), row: row.clone() };
+        let alarm = Alarm {
+            name: name.clone(),
+            scheduled: row.scheduled,
+            retries: row.retries,
+        };
+        let handled = AlarmTurn {
+            name: name.clone(),
+            row: row.clone(),
+        };
         let deadline = self.own_deadline();
-        let result =
-            self.turn(Message::Alarm(alarm), deadline, Origin::default(), Some(handled)).await;
+        let result = self
+            .turn(
+                Message::Alarm(alarm),
+                deadline,
+                Origin::default(),
+                Some(handled),
+            )
+            .await;
         match result {
-            Ok(Sealed { departure, ticket, .. }) => {
+            Ok(Sealed {
+                departure, ticket, ..
+            }) => {
                 self.depart(ticket, departure, Addressee::Alarm(entry));
                 Flow::GoOn
             }
-            Err(Failure { error, flow: Flow::Broken(broken) }) => {
+            Err(Failure {
+                error,
+                flow: Flow::Broken(broken),
+            }) => {
                 tracing::warn!(object = %self.object(), alarm = %name, %error, "an alarm's turn was lost");
-                self.shared.node.alarms.put_off(&self.shared.node, entry, TRY_AGAIN);
+                self.shared
+                    .node
+                    .alarms
+                    .put_off(&self.shared.node, entry, TRY_AGAIN);
                 Flow::Broken(broken)
             }
             Err(Failure { error, flow }) => {
                 let retries = row.retries.saturating_add(1);
                 let node = &self.shared.node;
-                let parked = node.limits.alarm_retries_max.is_some_and(|max| retries > max);
+                let parked = node
+                    .limits
+                    .alarm_retries_max
+                    .is_some_and(|max| retries > max);
                 let next = node.clock.now() + retry_wait(retries, &node.rng);
                 if parked {
                     tracing::error!(object = %self.object(), alarm = %name, %error, retries, "alarm parked");
@@ -286,7 +395,11 @@ impl Activation {
                     // Undoing the turn ran `activated` again, and that has set or cancelled it.
                     return flow;
                 }
-                let row = crate::alarm::AlarmRow { scheduled: row.scheduled, due, retries };
+                let row = crate::alarm::AlarmRow {
+                    scheduled: row.scheduled,
+                    due,
+                    retries,
+                };
                 match self.rewrite_alarm(&name, Some(row), entry) {
                     Flow::GoOn => flow,
                     ended => ended,
@@ -307,7 +420,10 @@ impl Activation {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 let flow = Flow::Broken(error.clone());
-                return Err(Failure { error: CallError::EarlierCommit(error), flow });
+                return Err(Failure {
+                    error: CallError::EarlierCommit(error),
+                    flow,
+                });
             }
             Err(_elapsed) => {
                 let effect = Effects::None;
@@ -316,7 +432,9 @@ impl Activation {
         }
         let now = monotonic();
         if now >= deadline.0 {
-            return Err(Failure::of(CallError::DeadlineExceeded { effect: Effects::None }));
+            return Err(Failure::of(CallError::DeadlineExceeded {
+                effect: Effects::None,
+            }));
         }
         let deadline = deadline.min(Deadline(now + self.shared.node.limits.turn_timeout));
         // Without its first turn, or after its last, the activation has no use for a value made anew.
@@ -329,9 +447,15 @@ impl Activation {
         let sealed = outcome.and_then(|answer| self.seal(answer, alarm));
         match sealed {
             Ok(sealed) => Ok(sealed),
-            Err(Failure { error, flow: Flow::GoOn }) if is_edge => {
-                Err(self.undone(Failure { error, flow: Flow::End }).await)
-            }
+            Err(Failure {
+                error,
+                flow: Flow::GoOn,
+            }) if is_edge => Err(self
+                .undone(Failure {
+                    error,
+                    flow: Flow::End,
+                })
+                .await),
             Err(failure) => Err(self.undone(failure).await),
         }
     }
@@ -344,8 +468,17 @@ impl Activation {
         deadline: Deadline,
         origin: Origin,
     ) -> Result<Answer, Failure> {
-        let cx = TurnContext { shared: self.shared.clone(), deadline, origin };
-        let Self { incarnation, gate, shared, .. } = self;
+        let cx = TurnContext {
+            shared: self.shared.clone(),
+            deadline,
+            origin,
+        };
+        let Self {
+            incarnation,
+            gate,
+            shared,
+            ..
+        } = self;
         // **one-turn**: the value is borrowed mutably until the turn is over. A panic may leave it
         // in any shape; it is dropped with the activation and never looked at again.
         let turn = AssertUnwindSafe(async move { incarnation.turn(cx, message).await });
@@ -357,16 +490,27 @@ impl Activation {
                 shared.set_held(gate.depth());
                 if let Poll::Ready(Err(error)) = polled {
                     let flow = Flow::Broken(error.clone());
-                    return Poll::Ready(Err(Failure { error: CallError::EarlierCommit(error), flow }));
+                    return Poll::Ready(Err(Failure {
+                        error: CallError::EarlierCommit(error),
+                        flow,
+                    }));
                 }
             }
             turn.as_mut().poll(cx).map(|outcome| match outcome {
                 Ok(Ok(Ok(answer))) => Ok(answer),
                 Ok(Ok(Err(error))) => Err(Failure::of(error)),
-                Ok(Err(_panic)) => Err(Failure { error: CallError::Panicked, flow: Flow::End }),
+                Ok(Err(_panic)) => Err(Failure {
+                    error: CallError::Panicked,
+                    flow: Flow::End,
+                }),
                 Err(_elapsed) => {
-                    let error = CallError::DeadlineExceeded { effect: Effects::None };
-                    Err(Failure { error, flow: Flow::End })
+                    let error = CallError::DeadlineExceeded {
+                        effect: Effects::None,
+                    };
+                    Err(Failure {
+                        error,
+                        flow: Flow::End,
+                    })
                 }
             })
         })
@@ -416,7 +560,13 @@ impl Activation {
     }
 
     fn only_reads(&self, call: &Call) -> bool {
-        let method = self.shared.slot.entry.kind.description().method(&call.method);
+        let method = self
+            .shared
+            .slot
+            .entry
+            .kind
+            .description()
+            .method(&call.method);
         method.is_some_and(|method| method.access == crate::call::Access::Read)
     }
 
@@ -440,7 +590,9 @@ impl Drop for Pacing {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let reason = "the actor's code panicked";
-            self.0.outbound.close(Close::new(Close::INTERNAL_ERROR, reason));
+            self.0
+                .outbound
+                .close(Close::new(Close::INTERNAL_ERROR, reason));
         }
         self.0.outbound.end_turn();
     }
@@ -448,9 +600,15 @@ impl Drop for Pacing {
 
 /// Whether the actor's code is not to blame, so that the same message may succeed later.
 fn is_of_the_store(error: &CallError) -> bool {
-    matches!(error, CallError::Commit(_) | CallError::EarlierCommit(_) | CallError::Read(_))
+    matches!(
+        error,
+        CallError::Commit(_) | CallError::EarlierCommit(_) | CallError::Read(_)
+    )
 }
 
 fn mismatched(answer: &Answer, callback: &'static str) -> CallError {
-    CallError::Unencodable { what: "reply", detail: format!("{callback} answered with {answer:?}") }
+    CallError::Unencodable {
+        what: "reply",
+        detail: format!("{callback} answered with {answer:?}"),
+    }
 }

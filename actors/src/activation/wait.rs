@@ -37,11 +37,15 @@ impl Ticks {
     /// Ready once per interval; intervals missed while a turn ran long are skipped, so that a slow
     /// actor is not driven to be slower.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some((every, sleep)) = &mut self.0 else { return Poll::Pending };
+        let Some((every, sleep)) = &mut self.0 else {
+            return Poll::Pending;
+        };
         std::task::ready!(sleep.as_mut().poll(cx));
         let (now, due) = (monotonic(), sleep.deadline());
         let next = due + *every;
-        sleep.as_mut().reset(if next > now { next } else { now + *every });
+        sleep
+            .as_mut()
+            .reset(if next > now { next } else { now + *every });
         Poll::Ready(())
     }
 }
@@ -112,7 +116,11 @@ impl Activation {
                 return Poll::Ready(Err(error));
             }
             has_room = has_room || room.as_mut().poll(cx).is_ready();
-            if has_room && self.gate.depth() < max { Poll::Ready(Ok(())) } else { Poll::Pending }
+            if has_room && self.gate.depth() < max {
+                Poll::Ready(Ok(()))
+            } else {
+                Poll::Pending
+            }
         })
         .await
     }

@@ -129,7 +129,11 @@ impl Scheduler {
         let end_before = self.window.lock().end.take();
         match node.store.alarms(after, PAGE_ALARMS).await {
             Ok(page) => {
-                let page_end = if page.len() == PAGE_ALARMS { page.last().cloned() } else { None };
+                let page_end = if page.len() == PAGE_ALARMS {
+                    page.last().cloned()
+                } else {
+                    None
+                };
                 let mut window = self.window.lock();
                 window.end = earlier(page_end, window.end.take());
                 for alarm in page {
@@ -154,12 +158,23 @@ impl Window {
         }
         self.alarms.insert((fire_at, alarm));
         if self.alarms.len() > WINDOW_ALARMS_MAX {
-            let late: Vec<_> = self.alarms.iter().skip(WINDOW_ALARMS_MAX / 2).cloned().collect();
+            let late: Vec<_> = self
+                .alarms
+                .iter()
+                .skip(WINDOW_ALARMS_MAX / 2)
+                .cloned()
+                .collect();
             let early = late.iter().map(|(_, alarm)| alarm).min().cloned();
             // The new end is the last alarm that stays and is before all that go: an alarm that
             // was put off may sit among the late ones with an early time of its own.
             let stays = |alarm: &ScheduledAlarm| early.as_ref().is_none_or(|early| alarm < early);
-            let end = self.alarms.iter().map(|(_, alarm)| alarm).filter(|a| stays(a)).max().cloned();
+            let end = self
+                .alarms
+                .iter()
+                .map(|(_, alarm)| alarm)
+                .filter(|a| stays(a))
+                .max()
+                .cloned();
             if let Some(end) = end {
                 self.alarms.retain(|(_, alarm)| *alarm <= end);
                 self.end = Some(end);
@@ -171,13 +186,18 @@ impl Window {
     /// still sits in the window then was put off, or is later than its end; neither may keep the
     /// alarms behind the end from being read.
     fn next_page(&self, now: Timestamp) -> Option<ScheduledAlarm> {
-        self.end.clone().filter(|end| self.alarms.is_empty() || end.due <= now)
+        self.end
+            .clone()
+            .filter(|end| self.alarms.is_empty() || end.due <= now)
     }
 
     /// When there may be something to do.
     fn next_look(&self) -> Option<Timestamp> {
         let first = self.alarms.first().map(|(at, _)| *at);
-        first.into_iter().chain(self.end.as_ref().map(|end| end.due)).min()
+        first
+            .into_iter()
+            .chain(self.end.as_ref().map(|end| end.due))
+            .min()
     }
 }
 
@@ -199,10 +219,20 @@ fn fire(node: &Arc<Node>, alarm: ScheduledAlarm) {
         tracing::error!(object = %alarm.object, "an alarm's name in the index is not UTF-8");
         return;
     };
-    let target = Target { object: alarm.object.clone(), name: None };
-    let envelope = Envelope::Alarm { name: name.into(), due: alarm.due };
+    let target = Target {
+        object: alarm.object.clone(),
+        name: None,
+    };
+    let envelope = Envelope::Alarm {
+        name: name.into(),
+        due: alarm.due,
+    };
     let admission = Admission::Bounded(node.limits.mailbox_messages_max);
-    if node.catalog.push(node, &target, envelope, admission).is_err() {
+    if node
+        .catalog
+        .push(node, &target, envelope, admission)
+        .is_err()
+    {
         node.alarms.put_off(node, alarm, TRY_AGAIN);
     }
 }

@@ -45,7 +45,13 @@ pub enum Outgoing {
 
 impl Connection {
     pub(crate) fn new(node: Arc<Node>, slot: Arc<Slot>, core: Arc<SessionCore>) -> Self {
-        Self { node, slot, core, waiting: None, ended: false }
+        Self {
+            node,
+            slot,
+            core,
+            waiting: None,
+            ended: false,
+        }
     }
 
     /// The session's number.
@@ -66,7 +72,10 @@ impl Connection {
     /// # Panics
     /// When a frame handed over before has not been handled yet.
     pub fn deliver(&mut self, frame: Frame) -> Incoming {
-        assert!(self.waiting.is_none(), "a session hands over one frame at a time");
+        assert!(
+            self.waiting.is_none(),
+            "a session hands over one frame at a time"
+        );
         if let Some(response) = self.slot.sessions.auto_response(&frame) {
             return Incoming::Answered(response);
         }
@@ -80,10 +89,20 @@ impl Connection {
     }
 
     fn try_push(&mut self, frame: Frame) {
-        let envelope = Envelope::Frame { session: self.core.clone(), frame };
+        let envelope = Envelope::Frame {
+            session: self.core.clone(),
+            frame,
+        };
         let admission = Admission::Bounded(self.node.limits.mailbox_messages_max);
-        let pushed = self.node.catalog.push(&self.node, &self.slot.target, envelope, admission);
-        if let Err(Full { envelope: Envelope::Frame { frame, .. }, .. }) = pushed {
+        let pushed = self
+            .node
+            .catalog
+            .push(&self.node, &self.slot.target, envelope, admission);
+        if let Err(Full {
+            envelope: Envelope::Frame { frame, .. },
+            ..
+        }) = pushed
+        {
             self.waiting = Some(frame);
         }
     }
@@ -115,9 +134,15 @@ impl Connection {
         self.core.outbound.end();
         if self.slot.entry.kind.description().callbacks.disconnected {
             let session = self.core.clone();
-            let envelope = Envelope::Disconnected { session, close, attempt: Attempt::First };
+            let envelope = Envelope::Disconnected {
+                session,
+                close,
+                attempt: Attempt::First,
+            };
             let taken =
-                self.node.catalog.push(&self.node, &self.slot.target, envelope, Admission::Always);
+                self.node
+                    .catalog
+                    .push(&self.node, &self.slot.target, envelope, Admission::Always);
             debug_assert!(taken.is_ok(), "an unbounded admission is never refused");
         } else {
             self.slot.sessions.remove(&self.core);

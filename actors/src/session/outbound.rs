@@ -42,7 +42,10 @@ enum FrameInTurn {
 
 impl Outbound {
     pub(super) fn new(max_bytes: usize) -> Self {
-        Self { queue: Mutex::default(), max_bytes }
+        Self {
+            queue: Mutex::default(),
+            max_bytes,
+        }
     }
 
     /// Queues a frame, or closes the session when the client is too far behind.
@@ -87,7 +90,10 @@ impl Outbound {
 
     pub(super) fn begin_turn(&self) {
         let mut queue = self.queue.lock();
-        assert!(queue.frame == FrameInTurn::None, "a session hands over one frame at a time");
+        assert!(
+            queue.frame == FrameInTurn::None,
+            "a session hands over one frame at a time"
+        );
         queue.frame = FrameInTurn::Pending;
     }
 

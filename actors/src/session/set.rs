@@ -55,7 +55,9 @@ impl SessionSet {
     /// `false` when it was not a member.
     pub(crate) fn remove(&self, session: &SessionCore) -> bool {
         let mut members = self.0.lock();
-        let Some(join) = members.joins.remove(&session.id) else { return false };
+        let Some(join) = members.joins.remove(&session.id) else {
+            return false;
+        };
         members.by_join.remove(&join);
         members.untag(join, &session.tags());
         true
@@ -83,7 +85,10 @@ impl SessionSet {
             None => members.by_join.values().cloned().collect(),
             Some(tag) => {
                 let joins = members.by_tag.get(tag).into_iter().flatten();
-                joins.filter_map(|join| members.by_join.get(join)).cloned().collect()
+                joins
+                    .filter_map(|join| members.by_join.get(join))
+                    .cloned()
+                    .collect()
             }
         }
     }
@@ -96,7 +101,10 @@ impl SessionSet {
     /// Queues one frame for every session that joined no later than `last`.
     pub(crate) fn broadcast(&self, frame: &Frame, except: &[SessionId], last: Join) {
         let members = self.0.lock();
-        for (_, session) in members.by_join.range((Bound::Unbounded, Bound::Included(last))) {
+        for (_, session) in members
+            .by_join
+            .range((Bound::Unbounded, Bound::Included(last)))
+        {
             if !except.contains(&session.id) {
                 session.outbound.send(frame.clone());
             }

@@ -16,15 +16,23 @@ pub struct TestSession {
 
 impl TestSession {
     pub(super) fn new(connection: Connection) -> Self {
-        Self { connection: Some(connection), received: VecDeque::new(), close: None }
+        Self {
+            connection: Some(connection),
+            received: VecDeque::new(),
+            close: None,
+        }
     }
 
     /// Sends a frame and waits until the object has handled it. Its answers may still be on their
     /// way to the disk. After the session has ended it does nothing.
     pub async fn send(&mut self, frame: impl Into<Frame>) {
-        let Some(connection) = &mut self.connection else { return };
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
         match connection.deliver(frame.into()) {
-            Incoming::Accepted => while !matches!(self.step().await, Step::Readable | Step::Ended) {},
+            Incoming::Accepted => {
+                while !matches!(self.step().await, Step::Readable | Step::Ended) {}
+            }
             Incoming::Answered(frame) => self.received.push_back(frame),
             Incoming::Ignored => {}
         }
@@ -47,7 +55,9 @@ impl TestSession {
 
     /// The next frame as text.
     pub async fn next_text(&mut self) -> Option<String> {
-        self.next().await.and_then(|frame| frame.as_text().map(str::to_owned))
+        self.next()
+            .await
+            .and_then(|frame| frame.as_text().map(str::to_owned))
     }
 
     /// The next frame as JSON.
@@ -89,7 +99,9 @@ impl TestSession {
     }
 
     async fn step(&mut self) -> Step {
-        let Some(connection) = &mut self.connection else { return Step::Ended };
+        let Some(connection) = &mut self.connection else {
+            return Step::Ended;
+        };
         let outgoing = std::future::poll_fn(|cx| connection.poll_outgoing(cx)).await;
         self.take(outgoing)
     }
