@@ -1,11 +1,16 @@
 //! One actor's life in memory: load, turns, passivation.
 //!
-//! `run` is the whole of it; each step is one file: `load.rs`, `turn.rs` (a message that may
-//! write), `reads.rs` (calls that only read), `seal.rs` (staged things become a commit), `wait.rs`.
+//! `run` is the whole of it; each step is one file: `load.rs`, `wait.rs` (for the next message),
+//! `handle.rs` with `sessions.rs` and `alarms.rs` (what each message becomes), `turn.rs` (a
+//! message that may write), `reads.rs` (calls that only read), `seal.rs` (staged things become a
+//! commit).
 
+mod alarms;
+mod handle;
 mod load;
 mod reads;
 mod seal;
+mod sessions;
 mod turn;
 mod wait;
 

@@ -90,6 +90,7 @@ impl Payload {
             Encoding::MessagePack => {
                 let mut decoder =
                     rmp_serde::Deserializer::new(std::io::Cursor::new(&self.bytes[..]));
+                decoder.set_max_depth(DEPTH_MAX);
                 let value = serde_path_to_error::deserialize(&mut decoder)
                     .map_err(InvalidPayload::at_path)?;
                 let rest = self.bytes.len() as u64 - decoder.position();
@@ -108,10 +109,19 @@ impl Payload {
     }
 }
 
+/// Deepest nesting of a value: the limit `serde_json` has of its own. Decoding recurses, and a thread's
+/// stack is small.
+const DEPTH_MAX: usize = 128;
+
 fn decode_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, InvalidPayload> {
     let mut decoder = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut decoder).map_err(InvalidPayload::at_path)?;
-    decoder.end().map_err(InvalidPayload::new)?;
+    decoder
+        .end()
+        .map_err(|error| match bytes.trim_ascii_start().first() {
+            Some(b'[') => InvalidPayload::new(format!("more elements than expected: {error}")),
+            _ => InvalidPayload::new(error),
+        })?;
     Ok(value)
 }
 
@@ -142,5 +152,57 @@ impl InvalidPayload {
             path,
             detail: error.inner().to_string(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nesting_that_would_take_the_stack_is_refused_in_both_encodings() {
+        let nested = [vec![0x91; 5_000], vec![0xc0]].concat();
+        let payload = Payload {
+            encoding: Encoding::MessagePack,
+            bytes: nested.into(),
+        };
+        let refused = payload.decode::<serde_json::Value>().unwrap_err();
+        assert!(refused.to_string().contains("depth"), "{refused}");
+        let payload = Payload::json("[".repeat(5_000));
+        let refused = payload.decode::<serde_json::Value>().unwrap_err();
+        assert!(refused.to_string().contains("recursion"), "{refused}");
+    }
+
+    #[test]
+    fn what_follows_the_value_is_refused() {
+        assert!(Payload::json("1 2").decode::<u64>().is_err());
+        let two = Payload {
+            encoding: Encoding::MessagePack,
+            bytes: vec![1, 2].into(),
+        };
+        assert!(two.decode::<u64>().is_err());
+    }
+
+    #[test]
+    fn no_bytes_are_no_arguments() {
+        #[derive(serde::Deserialize, PartialEq, Debug)]
+        struct Arguments {
+            by: Option<u64>,
+        }
+        for encoding in [Encoding::Json, Encoding::MessagePack, Encoding::Query] {
+            let none = Payload {
+                encoding,
+                bytes: Bytes::new(),
+            };
+            assert_eq!(none.decode(), Ok(Arguments { by: None }));
+        }
+    }
+
+    #[test]
+    fn the_path_to_what_does_not_fit_is_named() {
+        let refused = Payload::json(r#"{"a":[1,"x"]}"#)
+            .decode::<std::collections::BTreeMap<String, Vec<u64>>>()
+            .unwrap_err();
+        assert_eq!(refused.path.as_deref(), Some("a[1]"));
     }
 }

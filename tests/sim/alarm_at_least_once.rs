@@ -35,7 +35,11 @@ fn entered() -> Vec<Entered> {
 /// Seconds since the world began at which the handler of an alarm was entered.
 fn entered_at(name: &str) -> Vec<u64> {
     let of_name = |entered: &Entered| *entered.alarm.name == *name;
-    entered().iter().filter(|entered| of_name(entered)).map(|entered| seconds(entered.at)).collect()
+    entered()
+        .iter()
+        .filter(|entered| of_name(entered))
+        .map(|entered| seconds(entered.at))
+        .collect()
 }
 
 fn seconds(at: Timestamp) -> u64 {
@@ -51,7 +55,10 @@ enum Plan {
     Fail(u32),
     Panic(u32),
     /// Sets itself again, so many seconds later, as long as it has fired fewer times than this.
-    Again { every_s: u64, times: u64 },
+    Again {
+        every_s: u64,
+        times: u64,
+    },
     /// Sets itself again once, for the very moment that it was set for.
     SameMoment,
     /// Cancels another one and sets itself for never.
@@ -84,7 +91,12 @@ impl Clockwork {
     }
 
     #[call]
-    fn set_at(&mut self, ctx: &mut Context<Self>, name: String, at_ms: u64) -> Result<(), CallError> {
+    fn set_at(
+        &mut self,
+        ctx: &mut Context<Self>,
+        name: String,
+        at_ms: u64,
+    ) -> Result<(), CallError> {
         ctx.set_alarm(&name, Timestamp(at_ms))
     }
 
@@ -118,7 +130,12 @@ impl Clockwork {
 
     async fn alarm(&mut self, ctx: &mut Context<Self>, alarm: Alarm) -> Result<(), ActorError> {
         let at = ctx.now();
-        ENTERED.with_borrow_mut(|entered| entered.push(Entered { at, alarm: alarm.clone() }));
+        ENTERED.with_borrow_mut(|entered| {
+            entered.push(Entered {
+                at,
+                alarm: alarm.clone(),
+            })
+        });
         let name = alarm.name.to_string();
         assert_eq!(ctx.alarm(&name), None, "for its own handler it is gone");
         let fired = self.fired.entry(name.clone()).or_default();
@@ -146,7 +163,10 @@ impl Clockwork {
 
 fn run(limits: Limits, test: impl AsyncFnOnce(&mut World)) {
     ENTERED.set(Vec::new());
-    World::builder().limits(limits).actor::<Clockwork>("clockwork").run(test);
+    World::builder()
+        .limits(limits)
+        .actor::<Clockwork>("clockwork")
+        .run(test);
 }
 
 /// Sets an alarm and says when it is due.
@@ -156,7 +176,11 @@ async fn set(world: &World, name: &str, after_s: u64, plan: Plan) -> Timestamp {
 }
 
 async fn fired(world: &World, name: &str) -> u64 {
-    world.actor::<Clockwork>("c").fired(name.to_owned()).await.unwrap()
+    world
+        .actor::<Clockwork>("c")
+        .fired(name.to_owned())
+        .await
+        .unwrap()
 }
 
 async fn pass(world: &World, seconds: u64) {
@@ -173,7 +197,14 @@ fn it_fires_at_its_time_once() {
         assert_eq!(entered_at(""), [100]);
         pass(world, 100_000).await;
         assert_eq!((entered_at("").len(), fired(world, "").await), (1, 1));
-        assert_eq!(world.actor::<Clockwork>("c").scheduled(String::new()).await.unwrap(), None);
+        assert_eq!(
+            world
+                .actor::<Clockwork>("c")
+                .scheduled(String::new())
+                .await
+                .unwrap(),
+            None
+        );
     });
 }
 
@@ -184,7 +215,11 @@ fn it_fires_after_crashes_and_restarts() {
             let name = format!("alarm {round}");
             set(world, &name, 60, Plan::Succeed).await;
             pass(world, 20).await;
-            if round % 2 == 0 { world.crash().await } else { world.restart().await }
+            if round % 2 == 0 {
+                world.crash().await
+            } else {
+                world.restart().await
+            }
             pass(world, 39).await;
             assert!(entered_at(&name).is_empty());
             pass(world, 2).await;
@@ -202,14 +237,18 @@ fn it_fires_after_crashes_and_restarts() {
 fn one_that_is_overdue_fires_at_once() {
     run(Limits::default(), async |world| {
         pass(world, 10).await;
-        world.actor::<Clockwork>("c").set_at("past".to_owned(), 5).await.unwrap();
+        world
+            .actor::<Clockwork>("c")
+            .set_at("past".to_owned(), 5)
+            .await
+            .unwrap();
         world.crash().await;
         pass(world, 1).await;
         assert_eq!(fired(world, "past").await, 1);
     });
 }
 
-/// 1. The handler has run; its commit is on its way to the disk. 2. The node crashes. 3. The next
+/// The handler has run and its commit is on its way to the disk when the node crashes. The next
 /// node runs it again, on the state from before.
 #[test]
 fn a_crash_before_the_handler_is_durable_fires_it_again() {
@@ -218,11 +257,18 @@ fn a_crash_before_the_handler_is_durable_fires_it_again() {
         pass(world, 5).await;
         world.store().hold_commits();
         pass(world, 10).await;
-        assert_eq!((entered_at("a"), world.store().held_commits()), (vec![10], 1));
+        assert_eq!(
+            (entered_at("a"), world.store().held_commits()),
+            (vec![10], 1)
+        );
         world.crash().await;
         pass(world, 1).await;
         assert_eq!(entered_at("a"), [10, 15]);
-        assert_eq!(fired(world, "a").await, 1, "the first firing never became durable");
+        assert_eq!(
+            fired(world, "a").await,
+            1,
+            "the first firing never became durable"
+        );
     });
 }
 
@@ -252,15 +298,25 @@ fn a_refused_or_lost_commit_of_the_handler_fires_it_again() {
         assert!(entered_at("full").len() > 1, "tried again and again");
         world.store().refuse_writes(None);
         pass(world, 4).await;
-        world.store().fail_next_commit(CommitError::Refused { reason: "the test".into() });
+        world.store().fail_next_commit(CommitError::Refused {
+            reason: "the test".into(),
+        });
         pass(world, 10).await;
         world.store().lose_next_commit(Aftermath::Dropped);
         pass(world, 10).await;
         world.store().lose_next_commit(Aftermath::Applied);
         pass(world, 30).await;
-        for (name, times) in [("full", None), ("failed", Some(2)), ("dropped", Some(2)), ("applied", Some(1))] {
+        for (name, times) in [
+            ("full", None),
+            ("failed", Some(2)),
+            ("dropped", Some(2)),
+            ("applied", Some(1)),
+        ] {
             assert_eq!(fired(world, name).await, 1, "{name}");
-            assert!(times.is_none_or(|times| entered_at(name).len() == times), "{name}");
+            assert!(
+                times.is_none_or(|times| entered_at(name).len() == times),
+                "{name}"
+            );
         }
     });
 }
@@ -282,23 +338,36 @@ fn retries_wait_longer_each_time_and_are_counted_through_crashes() {
             let entered = entered();
             assert_eq!(entered.len(), 12, "eleven failures and a success");
             for (failures, entered) in (0..).zip(&entered) {
-                assert_eq!((entered.alarm.retries, entered.alarm.scheduled), (failures, scheduled));
+                assert_eq!(
+                    (entered.alarm.retries, entered.alarm.scheduled),
+                    (failures, scheduled)
+                );
             }
             for (failures, pair) in (0_u32..).zip(entered.windows(2)) {
                 let wait_ms = pair[1].at.0 - pair[0].at.0;
                 let least_ms = 2_000 << failures.min(9);
                 // A millisecond or two for the rounding of timers.
                 let expected = least_ms..=least_ms + least_ms / 4 + 2;
-                assert!(expected.contains(&wait_ms), "after failure {failures}: {wait_ms} ms");
+                assert!(
+                    expected.contains(&wait_ms),
+                    "after failure {failures}: {wait_ms} ms"
+                );
             }
-            assert_eq!(fired(world, "a").await, 1, "what failed turns counted is undone");
+            assert_eq!(
+                fired(world, "a").await,
+                1,
+                "what failed turns counted is undone"
+            );
         });
     }
 }
 
 #[test]
 fn one_that_fails_too_often_is_parked_until_it_is_set_again() {
-    let limits = Limits { alarm_retries_max: Some(3), ..Limits::default() };
+    let limits = Limits {
+        alarm_retries_max: Some(3),
+        ..Limits::default()
+    };
     run(limits, async |world| {
         set(world, "a", 10, Plan::Fail(100)).await;
         set(world, "b", 3_600, Plan::Succeed).await;
@@ -312,26 +381,54 @@ fn one_that_fails_too_often_is_parked_until_it_is_set_again() {
             .collect();
         assert_eq!(retries, [0, 1, 2, 3], "the first and three retries");
         assert_eq!(fired(world, "b").await, 1, "the others go on");
-        let scheduled = world.actor::<Clockwork>("c").scheduled("a".to_owned()).await.unwrap();
-        assert_eq!(scheduled, Some((BEGINNING + Duration::from_secs(10)).0), "it can be seen");
+        let scheduled = world
+            .actor::<Clockwork>("c")
+            .scheduled("a".to_owned())
+            .await
+            .unwrap();
+        assert_eq!(
+            scheduled,
+            Some((BEGINNING + Duration::from_secs(10)).0),
+            "it can be seen"
+        );
         set(world, "a", 1, Plan::Succeed).await;
         pass(world, 2).await;
         assert_eq!(fired(world, "a").await, 1);
-        assert_eq!(entered().last().unwrap().alarm.retries, 0, "a new alarm has not failed yet");
+        assert_eq!(
+            entered().last().unwrap().alarm.retries,
+            0,
+            "a new alarm has not failed yet"
+        );
     });
 }
 
 #[test]
 fn one_set_again_in_its_handler_fires_again() {
     run(Limits::default(), async |world| {
-        set(world, "again", 10, Plan::Again { every_s: 10, times: 5 }).await;
+        set(
+            world,
+            "again",
+            10,
+            Plan::Again {
+                every_s: 10,
+                times: 5,
+            },
+        )
+        .await;
         set(world, "same", 5, Plan::SameMoment).await;
         pass(world, 25).await;
         world.crash().await;
         pass(world, 100).await;
         assert_eq!(entered_at("again"), [10, 20, 30, 40, 50]);
-        assert_eq!((fired(world, "again").await, fired(world, "same").await), (5, 2));
-        assert_eq!(entered_at("same"), [5, 5], "for the same moment, which is at once");
+        assert_eq!(
+            (fired(world, "again").await, fired(world, "same").await),
+            (5, 2)
+        );
+        assert_eq!(
+            entered_at("same"),
+            [5, 5],
+            "for the same moment, which is at once"
+        );
     });
 }
 
@@ -343,7 +440,11 @@ fn one_set_again_for_the_same_moment_survives_a_crash() {
         pass(world, 4).await;
         world.store().hold_commits();
         pass(world, 4).await;
-        assert_eq!(entered_at("same").len(), 1, "the second waits for the first to be durable");
+        assert_eq!(
+            entered_at("same").len(),
+            1,
+            "the second waits for the first to be durable"
+        );
         world.crash().await;
         pass(world, 4).await;
         assert_eq!(fired(world, "same").await, 2);
@@ -382,16 +483,33 @@ fn cancelled_and_replaced_ones_do_not_fire_at_their_old_time() {
 #[test]
 fn many_names_of_one_object_fire_in_order_of_time() {
     run(Limits::default(), async |world| {
-        let after_ms: Vec<u64> = (0..1_000).map(|number| 1_000 + (number * 7_919) % 60_000).collect();
-        world.actor::<Clockwork>("c").set_many(after_ms.clone()).await.unwrap();
+        let after_ms: Vec<u64> = (0..1_000)
+            .map(|number| 1_000 + (number * 7_919) % 60_000)
+            .collect();
+        world
+            .actor::<Clockwork>("c")
+            .set_many(after_ms.clone())
+            .await
+            .unwrap();
         pass(world, 30).await;
         world.crash().await;
         pass(world, 60).await;
-        assert_eq!(world.actor::<Clockwork>("c").all_fired().await.unwrap().len(), 1_000);
+        assert_eq!(
+            world
+                .actor::<Clockwork>("c")
+                .all_fired()
+                .await
+                .unwrap()
+                .len(),
+            1_000
+        );
         let entered = entered();
         assert_eq!(entered.len(), 1_000);
         for pair in entered.windows(2) {
-            assert!(pair[0].alarm.scheduled <= pair[1].alarm.scheduled, "{pair:?}");
+            assert!(
+                pair[0].alarm.scheduled <= pair[1].alarm.scheduled,
+                "{pair:?}"
+            );
         }
         for Entered { at, alarm } in entered {
             let late_ms = at.0 - alarm.scheduled.0;
@@ -424,25 +542,43 @@ fn random_schedules_lose_none() {
                         wanted.insert(name, Wanted::At(due));
                     }
                     6 => {
-                        world.actor::<Clockwork>("c").cancel(name.clone()).await.unwrap();
+                        world
+                            .actor::<Clockwork>("c")
+                            .cancel(name.clone())
+                            .await
+                            .unwrap();
                         wanted.insert(name, Wanted::NotSince(world.now()));
                     }
                     7 => {
                         world.store().hold_commits();
                         world.advance(Duration::from_millis(rng.u64(..9_000))).await;
-                        if rng.bool() { world.store().release_commits() } else { crash(world).await }
+                        if rng.bool() {
+                            world.store().release_commits()
+                        } else {
+                            crash(world).await
+                        }
                     }
                     8 => crash(world).await,
                     9 => world.restart().await,
-                    _ => world.advance(Duration::from_millis(rng.u64(..20_000))).await,
+                    _ => {
+                        world
+                            .advance(Duration::from_millis(rng.u64(..20_000)))
+                            .await
+                    }
                 }
             }
             pass(world, 3_600).await;
             let entered = entered();
             for (name, wanted) in wanted {
-                let left = world.actor::<Clockwork>("c").scheduled(name.clone()).await.unwrap();
+                let left = world
+                    .actor::<Clockwork>("c")
+                    .scheduled(name.clone())
+                    .await
+                    .unwrap();
                 assert_eq!(left, None, "{name} is still set");
-                let mut of_name = entered.iter().filter(|entered| *entered.alarm.name == *name);
+                let mut of_name = entered
+                    .iter()
+                    .filter(|entered| *entered.alarm.name == *name);
                 match wanted {
                     Wanted::At(due) => {
                         let found = of_name.any(|entered| entered.alarm.scheduled == due);

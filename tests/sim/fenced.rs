@@ -25,12 +25,27 @@ fn lobby() -> Object {
 }
 
 /// Commits one row.
-fn commit(store: &dyn Store, epoch: Epoch, version: u64, value: &str) -> Result<Ticket, CommitError> {
+fn commit(
+    store: &dyn Store,
+    epoch: Epoch,
+    version: u64,
+    value: &str,
+) -> Result<Ticket, CommitError> {
     let value = Bytes::copy_from_slice(value.as_bytes());
-    let put = Write::Put { section: Section::Data, key: "k".into(), value };
+    let put = Write::Put {
+        section: Section::Data,
+        key: "k".into(),
+        value,
+    };
     let batch = WriteBatch { writes: vec![put] };
     let version = Version(version);
-    store.commit(Commit { object: lobby(), name: None, epoch, version, batch })
+    store.commit(Commit {
+        object: lobby(),
+        name: None,
+        epoch,
+        version,
+        batch,
+    })
 }
 
 async fn row(store: &dyn Store) -> Option<Bytes> {
@@ -81,7 +96,10 @@ async fn fences_the_life_before(store: &dyn Store, before: Epoch) {
     assert!(opened.epoch > before, "{} after {before}", opened.epoch);
     assert_fenced(commit(store, before, 4, "a ghost"), before);
     assert_eq!(row(store).await.as_deref(), Some(&b"newer"[..]));
-    commit(store, opened.epoch, 4, "next").unwrap().await.unwrap();
+    commit(store, opened.epoch, 4, "next")
+        .unwrap()
+        .await
+        .unwrap();
     assert_eq!(row(store).await.as_deref(), Some(&b"next"[..]));
 }
 
@@ -98,11 +116,16 @@ fn the_memory_store_fences() {
 fn the_log_store_fences() {
     let folder = tempfile::tempdir().unwrap();
     let open = |path: &Path| {
-        let options = Options { engine: EngineKind::Memory, ..Options::default() };
+        let options = Options {
+            engine: EngineKind::Memory,
+            ..Options::default()
+        };
         LogStore::open(path, options).unwrap()
     };
     // Its threads run in real time, so it gets a runtime whose clock does.
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let store = open(folder.path());
         let newest = fences(&*store).await;
@@ -136,10 +159,17 @@ impl Counter {
 /// A node over a store that it shares with others, as nothing but a fault could bring about.
 fn node(store: &Arc<MemoryStore>, clock: &Clock) -> Runtime {
     let builder = Runtime::builder(store.clone()).clock(clock.clone()).seed(1);
-    builder.register("counter", ActorKind::<Counter>::new()).unwrap().start()
+    builder
+        .register("counter", ActorKind::<Counter>::new())
+        .unwrap()
+        .start()
 }
 
-async fn call(node: &Runtime, method: &str, arguments: serde_json::Value) -> Result<u64, CallError> {
+async fn call(
+    node: &Runtime,
+    method: &str,
+    arguments: serde_json::Value,
+) -> Result<u64, CallError> {
     let target = node.target("counter", "a").unwrap();
     let deadline = Deadline::after(Duration::from_secs(60));
     let call = Call::new(method, Payload::json(arguments.to_string()), deadline);
@@ -166,12 +196,22 @@ fn a_turn_of_a_superseded_activation_commits_nothing() {
             assert_eq!(add(&second, 100, 0).await.unwrap(), 101);
         });
         let error = superseded.unwrap_err();
-        assert!(matches!(error, CallError::Commit(CommitError::Fenced { .. })), "{error}");
+        assert!(
+            matches!(error, CallError::Commit(CommitError::Fenced { .. })),
+            "{error}"
+        );
         assert_eq!(error.effect(), Effect::None);
         assert_eq!(add(&first, 1_000, 0).await.unwrap(), 1_101);
-        assert_eq!(add(&second, 0, 0).await.unwrap(), 101, "a turn that writes nothing asks nobody");
+        assert_eq!(
+            add(&second, 0, 0).await.unwrap(),
+            101,
+            "a turn that writes nothing asks nobody"
+        );
         let error = add(&second, 10_000, 0).await.unwrap_err();
-        assert!(matches!(error, CallError::Commit(CommitError::Fenced { .. })), "{error}");
+        assert!(
+            matches!(error, CallError::Commit(CommitError::Fenced { .. })),
+            "{error}"
+        );
         assert_eq!(add(&second, 10_000, 0).await.unwrap(), 11_101);
     });
 }
@@ -204,7 +244,10 @@ fn nodes_that_fight_for_an_object_never_overwrite_each_other() {
             let acknowledged: u64 = sums.iter().map(|(acknowledged, _)| acknowledged).sum();
             assert!(sums.iter().any(|(_, fenced)| *fenced > 0), "they never met");
             let last = node(&store, &clock);
-            assert_eq!(call(&last, "value", serde_json::json!([])).await.unwrap(), acknowledged);
+            assert_eq!(
+                call(&last, "value", serde_json::json!([])).await.unwrap(),
+                acknowledged
+            );
         });
     });
 }
@@ -213,14 +256,16 @@ fn nodes_that_fight_for_an_object_never_overwrite_each_other() {
 /// goes on, and commits nothing.
 #[test]
 fn a_turn_that_outlives_its_node_commits_nothing() {
-    World::builder().actor::<Counter>("counter").run(async |world| {
-        let dead = world.runtime().clone();
-        let (ghost, ()) = tokio::join!(add(&dead, 10, 1_000), async {
-            sleep(Duration::from_millis(500)).await;
-            world.crash().await;
-            world.actor::<Counter>("a").add(1, 0).await.unwrap();
+    World::builder()
+        .actor::<Counter>("counter")
+        .run(async |world| {
+            let dead = world.runtime().clone();
+            let (ghost, ()) = tokio::join!(add(&dead, 10, 1_000), async {
+                sleep(Duration::from_millis(500)).await;
+                world.crash().await;
+                world.actor::<Counter>("a").add(1, 0).await.unwrap();
+            });
+            assert_eq!(ghost.unwrap_err().effect(), Effect::None);
+            assert_eq!(world.actor::<Counter>("a").value().await.unwrap(), 1);
         });
-        assert_eq!(ghost.unwrap_err().effect(), Effect::None);
-        assert_eq!(world.actor::<Counter>("a").value().await.unwrap(), 1);
-    });
 }

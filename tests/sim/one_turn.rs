@@ -38,7 +38,9 @@ impl Inside {
         STAGE.with_borrow_mut(|stage| {
             if stage.writes + stage.reads > 0 {
                 let (writes, reads) = (stage.writes, stage.reads);
-                stage.violations.push(format!("{name} met {writes} turns and {reads} reads"));
+                stage
+                    .violations
+                    .push(format!("{name} met {writes} turns and {reads} reads"));
             }
             stage.writes += 1;
         });
@@ -48,7 +50,9 @@ impl Inside {
     fn read(name: &str) -> Self {
         STAGE.with_borrow_mut(|stage| {
             if stage.writes > 0 {
-                stage.violations.push(format!("the read {name} met {} turns", stage.writes));
+                stage
+                    .violations
+                    .push(format!("the read {name} met {} turns", stage.writes));
             }
             stage.reads += 1;
             stage.reads_most = stage.reads_most.max(stage.reads);
@@ -61,7 +65,10 @@ impl Inside {
             stage.entered += 1;
             stage.order.push(format!("{name} in"));
         });
-        Self { writes, name: name.to_owned() }
+        Self {
+            writes,
+            name: name.to_owned(),
+        }
     }
 }
 
@@ -167,7 +174,12 @@ impl Narrow {
 
     /// Leaves early: its deadline, a panic or an error ends it inside.
     #[call]
-    async fn fall(&mut self, ctx: &mut Context<Self>, wait: Wait, how: u8) -> Result<(), ActorError> {
+    async fn fall(
+        &mut self,
+        ctx: &mut Context<Self>,
+        wait: Wait,
+        how: u8,
+    ) -> Result<(), ActorError> {
         let _inside = Inside::write("fall");
         self.entered += 1000;
         wait.here(ctx).await?;
@@ -201,7 +213,12 @@ impl Narrow {
         sleep(Duration::from_millis(2)).await;
     }
 
-    async fn connected(&mut self, ctx: &mut Context<Self>, _session: &Session, _request: &ConnectRequest) {
+    async fn connected(
+        &mut self,
+        ctx: &mut Context<Self>,
+        _session: &Session,
+        _request: &ConnectRequest,
+    ) {
         let _inside = Inside::write("connected");
         ctx.set_tick(Some(Duration::from_millis(7)));
         sleep(Duration::from_millis(1)).await;
@@ -226,11 +243,19 @@ impl Narrow {
 }
 
 async fn write(world: &World, name: &str, waits: [Wait; 2]) {
-    world.actor::<Narrow>("gate").write(name.to_owned(), waits).await.unwrap();
+    world
+        .actor::<Narrow>("gate")
+        .write(name.to_owned(), waits)
+        .await
+        .unwrap();
 }
 
 async fn read(world: &World, name: &str, waits: [Wait; 2]) {
-    world.actor::<Narrow>("gate").read(name.to_owned(), waits).await.unwrap();
+    world
+        .actor::<Narrow>("gate")
+        .read(name.to_owned(), waits)
+        .await
+        .unwrap();
 }
 
 /// The order in which code was entered and left.
@@ -242,7 +267,10 @@ fn order() -> Vec<String> {
 fn turns_that_wait_never_interleave() {
     each_seed(100, |seed| {
         new_stage();
-        let builder = World::builder().seed(seed).actor::<Narrow>("narrow").actor::<Other>("other");
+        let builder = World::builder()
+            .seed(seed)
+            .actor::<Narrow>("narrow")
+            .actor::<Other>("other");
         builder.run(async |world| {
             let world = &*world;
             let callers = (0..8).map(|caller| {
@@ -279,80 +307,99 @@ fn turns_that_wait_never_interleave() {
 #[test]
 fn a_turn_ended_by_its_deadline_is_out_before_the_next_comes_in() {
     new_stage();
-    World::builder().actor::<Narrow>("narrow").actor::<Other>("other").run(async |world| {
-        let world = &*world;
-        let stuck = world.actor::<Narrow>("gate");
-        let (stuck, ()) = tokio::join!(stuck.fall(Wait::Sleep(3_600_000), 1), async {
-            sleep(Duration::from_secs(1)).await;
-            write(world, "next", [Wait::Sleep(1); 2]).await;
+    World::builder()
+        .actor::<Narrow>("narrow")
+        .actor::<Other>("other")
+        .run(async |world| {
+            let world = &*world;
+            let stuck = world.actor::<Narrow>("gate");
+            let (stuck, ()) = tokio::join!(stuck.fall(Wait::Sleep(3_600_000), 1), async {
+                sleep(Duration::from_secs(1)).await;
+                write(world, "next", [Wait::Sleep(1); 2]).await;
+            });
+            assert!(
+                matches!(stuck, Err(CallError::DeadlineExceeded { .. })),
+                "{stuck:?}"
+            );
+            assert_eq!(order(), ["fall in", "fall out", "next in", "next out"]);
+            assert_no_violation();
         });
-        assert!(matches!(stuck, Err(CallError::DeadlineExceeded { .. })), "{stuck:?}");
-        assert_eq!(order(), ["fall in", "fall out", "next in", "next out"]);
-        assert_no_violation();
-    });
 }
 
 #[test]
 fn reads_that_wait_run_together() {
     new_stage();
-    World::builder().actor::<Narrow>("narrow").actor::<Other>("other").run(async |world| {
-        let world = &*world;
-        let began = Instant::now();
-        let second = [Wait::Sleep(1_000), Wait::Nothing];
-        join_all((0..50).map(|_| read(world, "read", second))).await;
-        assert_eq!(began.elapsed().as_secs(), 1, "fifty seconds of waiting, side by side");
-        assert_eq!(STAGE.with_borrow(|stage| stage.reads_most), 50);
-        assert_no_violation();
-    });
+    World::builder()
+        .actor::<Narrow>("narrow")
+        .actor::<Other>("other")
+        .run(async |world| {
+            let world = &*world;
+            let began = Instant::now();
+            let second = [Wait::Sleep(1_000), Wait::Nothing];
+            join_all((0..50).map(|_| read(world, "read", second))).await;
+            assert_eq!(
+                began.elapsed().as_secs(),
+                1,
+                "fifty seconds of waiting, side by side"
+            );
+            assert_eq!(STAGE.with_borrow(|stage| stage.reads_most), 50);
+            assert_no_violation();
+        });
 }
 
 /// Reads have a bound, too: what is above it waits its turn.
 #[test]
 fn at_most_64_reads_are_open() {
     new_stage();
-    World::builder().actor::<Narrow>("narrow").actor::<Other>("other").run(async |world| {
-        let world = &*world;
-        let second = [Wait::Sleep(1_000), Wait::Nothing];
-        join_all((0..200).map(|_| read(world, "read", second))).await;
-        assert_eq!(STAGE.with_borrow(|stage| stage.reads_most), 64);
-        assert_eq!(STAGE.with_borrow(|stage| stage.entered), 200);
-        assert_no_violation();
-    });
+    World::builder()
+        .actor::<Narrow>("narrow")
+        .actor::<Other>("other")
+        .run(async |world| {
+            let world = &*world;
+            let second = [Wait::Sleep(1_000), Wait::Nothing];
+            join_all((0..200).map(|_| read(world, "read", second))).await;
+            assert_eq!(STAGE.with_borrow(|stage| stage.reads_most), 64);
+            assert_eq!(STAGE.with_borrow(|stage| stage.entered), 200);
+            assert_no_violation();
+        });
 }
 
 /// A write that came after a read and before another lets the first finish and holds the second.
 #[test]
 fn a_write_waits_for_open_reads_and_later_reads_wait_for_it() {
     new_stage();
-    World::builder().actor::<Narrow>("narrow").actor::<Other>("other").run(async |world| {
-        let world = &*world;
-        let after = async |ms| sleep(Duration::from_millis(ms)).await;
-        tokio::join!(
-            read(world, "long read", [Wait::Sleep(100), Wait::Storage]),
-            async {
-                after(1).await;
-                read(world, "short read", [Wait::Sleep(10), Wait::Yield]).await;
-            },
-            async {
-                after(2).await;
-                write(world, "write", [Wait::Sleep(50), Wait::Storage]).await;
-            },
-            async {
-                after(3).await;
-                read(world, "late read", [Wait::Nothing; 2]).await;
-            },
-        );
-        let expected = [
-            "long read in",
-            "short read in",
-            "short read out",
-            "long read out",
-            "write in",
-            "write out",
-            "late read in",
-            "late read out",
-        ];
-        assert_eq!(order(), expected);
-        assert_no_violation();
-    });
+    World::builder()
+        .actor::<Narrow>("narrow")
+        .actor::<Other>("other")
+        .run(async |world| {
+            let world = &*world;
+            let after = async |ms| sleep(Duration::from_millis(ms)).await;
+            tokio::join!(
+                read(world, "long read", [Wait::Sleep(100), Wait::Storage]),
+                async {
+                    after(1).await;
+                    read(world, "short read", [Wait::Sleep(10), Wait::Yield]).await;
+                },
+                async {
+                    after(2).await;
+                    write(world, "write", [Wait::Sleep(50), Wait::Storage]).await;
+                },
+                async {
+                    after(3).await;
+                    read(world, "late read", [Wait::Nothing; 2]).await;
+                },
+            );
+            let expected = [
+                "long read in",
+                "short read in",
+                "short read out",
+                "long read out",
+                "write in",
+                "write out",
+                "late read in",
+                "late read out",
+            ];
+            assert_eq!(order(), expected);
+            assert_no_violation();
+        });
 }

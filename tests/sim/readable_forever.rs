@@ -26,7 +26,10 @@ fn on_a_copy(engine: EngineKind, test: impl AsyncFnOnce(&Path)) {
 }
 
 fn in_real_time(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
     runtime.block_on(test);
 }
 
@@ -36,7 +39,10 @@ fn golden(engine: EngineKind) -> std::path::PathBuf {
 }
 
 fn open(path: &Path, engine: EngineKind) -> Arc<LogStore> {
-    let options = Options { engine, ..release_1::options() };
+    let options = Options {
+        engine,
+        ..release_1::options()
+    };
     LogStore::open(path, options).unwrap()
 }
 
@@ -53,7 +59,10 @@ fn every_object_of_release_1_reads_back() {
     for engine in ENGINES {
         on_a_copy(engine, async |path| {
             let store = open(path, engine);
-            assert!(store.open_report().replayed_records > 0, "the log held what the engine had not");
+            assert!(
+                store.open_report().replayed_records > 0,
+                "the log held what the engine had not"
+            );
             let node = release_1::start(store.clone(), release_1::WRITTEN);
             for (found, (name, expected)) in contents(&node).await.iter().zip(EXPECTED) {
                 assert_eq!(found, expected, "{name} in {engine}");
@@ -104,7 +113,10 @@ fn a_folder_of_release_1_is_written_to() {
             let store = open(path, engine);
             let node = release_1::start(store.clone(), release_1::WRITTEN);
             let described = release_1::call(&node, "plain", "describe", "[]").await;
-            assert_eq!(described, "entries 2, alarms [], rows {\"k\": 1 \"v\", \"new\": 3 \"row\"}");
+            assert_eq!(
+                described,
+                "entries 2, alarms [], rows {\"k\": 1 \"v\", \"new\": 3 \"row\"}"
+            );
             node.drain().await;
             store.shutdown().await;
         });
@@ -141,7 +153,17 @@ fn a_folder_of_a_newer_release_is_refused() {
         assert_eq!(format, "abide data folder\nformat 1\nengine sled\n");
         std::fs::write(path.join("FORMAT"), format.replace("format 1", "format 2")).unwrap();
         let error = LogStore::open(path, release_1::options()).unwrap_err();
-        assert!(matches!(error, OpenError::NewerFormat { found: 2, supported: 1, .. }), "{error}");
+        assert!(
+            matches!(
+                error,
+                OpenError::NewerFormat {
+                    found: 2,
+                    supported: 1,
+                    ..
+                }
+            ),
+            "{error}"
+        );
     });
 }
 
@@ -173,9 +195,16 @@ fn the_writer_of_release_1_writes_what_is_expected() {
 /// become on disk.
 #[test]
 fn the_state_of_an_actor_is_these_bytes() {
-    let ledger = Ledger { entries: 300, note: Some("ä".to_owned()), ..Ledger::default() };
+    let ledger = Ledger {
+        entries: 300,
+        note: Some("ä".to_owned()),
+        ..Ledger::default()
+    };
     let mut bytes = Vec::new();
     abide_storage::codec::encode(&ledger, &mut bytes).unwrap();
     // Format, 300 as a two-byte varint, Some, two bytes of text, and two empty lists.
-    assert_eq!(bytes, [0x01, 0xfb, 0x2c, 0x01, 0x01, 0x02, 0xc3, 0xa4, 0x00, 0x00]);
+    assert_eq!(
+        bytes,
+        [0x01, 0xfb, 0x2c, 0x01, 0x01, 0x02, 0xc3, 0xa4, 0x00, 0x00]
+    );
 }

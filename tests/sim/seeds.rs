@@ -2,7 +2,9 @@
 
 /// Runs a test once per seed. With `ABIDE_SIM_SEED` set it runs for that one alone.
 pub(crate) fn each_seed(count: u64, test: impl Fn(u64)) {
-    let chosen = std::env::var("ABIDE_SIM_SEED").ok().and_then(|seed| seed.parse().ok());
+    let chosen = std::env::var("ABIDE_SIM_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
     let seeds = chosen.map_or(0..count, |seed: u64| seed..seed + 1);
     for seed in seeds {
         let _named = Named(seed);
@@ -16,7 +18,10 @@ struct Named(u64);
 impl Drop for Named {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("failed with seed {0}: ABIDE_SIM_SEED={0} runs it alone", self.0);
+            eprintln!(
+                "failed with seed {0}: ABIDE_SIM_SEED={0} runs it alone",
+                self.0
+            );
         }
     }
 }

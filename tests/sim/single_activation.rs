@@ -40,7 +40,11 @@ fn new_ledger() {
 
 fn assert_never_two() {
     for (name, entry) in ledger() {
-        assert_eq!(entry.most, 1, "{name} had {} values at the same time", entry.most);
+        assert_eq!(
+            entry.most, 1,
+            "{name} had {} values at the same time",
+            entry.most
+        );
     }
 }
 
@@ -116,9 +120,16 @@ fn a_thousand_first_callers_meet_one_activation() {
     World::builder().actor::<Hall>("hall").run(async |world| {
         let world = &*world;
         let calls = (0..1_000).map(|_| async move { world.actor::<Hall>("main").visit(0).await });
-        let mut answers: Vec<_> = join_all(calls).await.into_iter().map(Result::unwrap).collect();
+        let mut answers: Vec<_> = join_all(calls)
+            .await
+            .into_iter()
+            .map(Result::unwrap)
+            .collect();
         answers.sort_unstable();
-        assert!(answers.into_iter().eq(1..=1_000), "each call is counted once");
+        assert!(
+            answers.into_iter().eq(1..=1_000),
+            "each call is counted once"
+        );
         assert_eq!(ledger()["main"].activations, 1);
         assert_never_two();
     });
@@ -129,7 +140,11 @@ fn first_callers_of_many_objects_meet_one_activation_of_each() {
     World::builder().actor::<Hall>("hall").run(async |world| {
         let world = &*world;
         let calls = (0..1_000).map(|number| async move {
-            world.actor::<Hall>(&format!("room {}", number % 50)).visit(1).await.unwrap();
+            world
+                .actor::<Hall>(&format!("room {}", number % 50))
+                .visit(1)
+                .await
+                .unwrap();
         });
         join_all(calls).await;
         let ledger = ledger();
@@ -146,31 +161,41 @@ fn calls_around_the_idle_timeout_never_meet_two() {
     const IDLE_MS: u64 = 100;
     each_seed(200, |seed| {
         new_ledger();
-        let limits = Limits { idle_timeout: Duration::from_millis(IDLE_MS), ..Limits::default() };
-        World::builder().seed(seed).limits(limits).actor::<Hall>("hall").run(async |world| {
-            let world = &*world;
-            let mut rng = Rng::with_seed(seed);
-            let mut calls = 0;
-            for _round in 0..15 {
-                let callers: Vec<_> = (0..rng.u64(1..4))
-                    .map(|_| {
-                        // After the last turn the activation ends at IDLE_MS, and its last
-                        // callback takes up to 4 ms more.
-                        let wait_ms = IDLE_MS - 2 + rng.u64(0..8);
-                        let stay_ms = rng.u64(0..2);
-                        async move {
-                            sleep(Duration::from_millis(wait_ms)).await;
-                            world.actor::<Hall>("main").visit(stay_ms).await.unwrap();
-                        }
-                    })
-                    .collect();
-                calls += u64::try_from(callers.len()).unwrap();
-                join_all(callers).await;
-            }
-            assert_eq!(world.actor::<Hall>("main").visits().await.unwrap(), calls);
-            assert!(ledger()["main"].activations > 1, "the schedule never passivated it");
-            assert_never_two();
-        });
+        let limits = Limits {
+            idle_timeout: Duration::from_millis(IDLE_MS),
+            ..Limits::default()
+        };
+        World::builder()
+            .seed(seed)
+            .limits(limits)
+            .actor::<Hall>("hall")
+            .run(async |world| {
+                let world = &*world;
+                let mut rng = Rng::with_seed(seed);
+                let mut calls = 0;
+                for _round in 0..15 {
+                    let callers: Vec<_> = (0..rng.u64(1..4))
+                        .map(|_| {
+                            // After the last turn the activation ends at IDLE_MS, and its last
+                            // callback takes up to 4 ms more.
+                            let wait_ms = IDLE_MS - 2 + rng.u64(0..8);
+                            let stay_ms = rng.u64(0..2);
+                            async move {
+                                sleep(Duration::from_millis(wait_ms)).await;
+                                world.actor::<Hall>("main").visit(stay_ms).await.unwrap();
+                            }
+                        })
+                        .collect();
+                    calls += u64::try_from(callers.len()).unwrap();
+                    join_all(callers).await;
+                }
+                assert_eq!(world.actor::<Hall>("main").visits().await.unwrap(), calls);
+                assert!(
+                    ledger()["main"].activations > 1,
+                    "the schedule never passivated it"
+                );
+                assert_never_two();
+            });
     });
 }
 
@@ -183,36 +208,54 @@ fn eviction_under_traffic_never_makes_two() {
     const CALLS_EACH: usize = 30;
     each_seed(50, |seed| {
         new_ledger();
-        let limits = Limits { activations_max: 4, ..Limits::default() };
-        World::builder().seed(seed).limits(limits).actor::<Hall>("hall").run(async |world| {
-            let world = &*world;
-            let visits = RefCell::new([0_u64; OBJECTS]);
-            let callers = (0..CALLERS).map(|caller| {
-                let mut rng = Rng::with_seed(seed * 100 + caller as u64);
-                let visits = &visits;
-                async move {
-                    for _ in 0..CALLS_EACH {
-                        let object = rng.usize(..OBJECTS);
-                        let name = format!("room {object}");
-                        sleep(Duration::from_millis(rng.u64(..4))).await;
-                        if rng.u8(..8) == 0 {
-                            world.actor::<Hall>(&name).trip().await.unwrap_err();
-                        } else {
-                            world.actor::<Hall>(&name).visit(rng.u64(..3)).await.unwrap();
-                            visits.borrow_mut()[object] += 1;
+        let limits = Limits {
+            activations_max: 4,
+            ..Limits::default()
+        };
+        World::builder()
+            .seed(seed)
+            .limits(limits)
+            .actor::<Hall>("hall")
+            .run(async |world| {
+                let world = &*world;
+                let visits = RefCell::new([0_u64; OBJECTS]);
+                let callers = (0..CALLERS).map(|caller| {
+                    let mut rng = Rng::with_seed(seed * 100 + caller as u64);
+                    let visits = &visits;
+                    async move {
+                        for _ in 0..CALLS_EACH {
+                            let object = rng.usize(..OBJECTS);
+                            let name = format!("room {object}");
+                            sleep(Duration::from_millis(rng.u64(..4))).await;
+                            if rng.u8(..8) == 0 {
+                                world.actor::<Hall>(&name).trip().await.unwrap_err();
+                            } else {
+                                world
+                                    .actor::<Hall>(&name)
+                                    .visit(rng.u64(..3))
+                                    .await
+                                    .unwrap();
+                                visits.borrow_mut()[object] += 1;
+                            }
                         }
                     }
+                });
+                join_all(callers).await;
+                for (object, expected) in visits.take().into_iter().enumerate() {
+                    let found = world
+                        .actor::<Hall>(&format!("room {object}"))
+                        .visits()
+                        .await
+                        .unwrap();
+                    assert_eq!(found, expected, "room {object}");
                 }
+                let activations: u64 = ledger().values().map(|entry| entry.activations).sum();
+                assert!(
+                    activations > OBJECTS as u64,
+                    "the schedule never evicted any"
+                );
+                assert_never_two();
             });
-            join_all(callers).await;
-            for (object, expected) in visits.take().into_iter().enumerate() {
-                let found = world.actor::<Hall>(&format!("room {object}")).visits().await.unwrap();
-                assert_eq!(found, expected, "room {object}");
-            }
-            let activations: u64 = ledger().values().map(|entry| entry.activations).sum();
-            assert!(activations > OBJECTS as u64, "the schedule never evicted any");
-            assert_never_two();
-        });
     });
 }
 
@@ -221,35 +264,42 @@ fn eviction_under_traffic_never_makes_two() {
 fn a_restart_under_traffic_never_makes_two() {
     each_seed(50, |seed| {
         new_ledger();
-        World::builder().seed(seed).actor::<Hall>("hall").run(async |world| {
-            let mut rng = Rng::with_seed(seed);
-            let mut acknowledged = 0;
-            for _round in 0..5 {
-                let old = world.runtime().clone();
-                let target = old.target("hall", "main").unwrap();
-                let traffic = (0..10).map(|_| {
-                    let (old, target) = (old.clone(), target.clone());
-                    let wait = Duration::from_millis(rng.u64(..6));
-                    async move {
-                        sleep(wait).await;
-                        let arguments = abide::Payload::json("[1]");
-                        let deadline = abide::Deadline::after(Duration::from_secs(9));
-                        old.call(&target, abide::Call::new("visit", arguments, deadline)).await
+        World::builder()
+            .seed(seed)
+            .actor::<Hall>("hall")
+            .run(async |world| {
+                let mut rng = Rng::with_seed(seed);
+                let mut acknowledged = 0;
+                for _round in 0..5 {
+                    let old = world.runtime().clone();
+                    let target = old.target("hall", "main").unwrap();
+                    let traffic = (0..10).map(|_| {
+                        let (old, target) = (old.clone(), target.clone());
+                        let wait = Duration::from_millis(rng.u64(..6));
+                        async move {
+                            sleep(wait).await;
+                            let arguments = abide::Payload::json("[1]");
+                            let deadline = abide::Deadline::after(Duration::from_secs(9));
+                            old.call(&target, abide::Call::new("visit", arguments, deadline))
+                                .await
+                        }
+                    });
+                    let (answers, ()) = tokio::join!(join_all(traffic), async {
+                        sleep(Duration::from_millis(3)).await;
+                        world.restart().await;
+                    });
+                    for answer in answers {
+                        match answer {
+                            Ok(_) => acknowledged += 1,
+                            Err(error) => assert!(matches!(error, CallError::Draining), "{error}"),
+                        }
                     }
-                });
-                let (answers, ()) = tokio::join!(join_all(traffic), async {
-                    sleep(Duration::from_millis(3)).await;
-                    world.restart().await;
-                });
-                for answer in answers {
-                    match answer {
-                        Ok(_) => acknowledged += 1,
-                        Err(error) => assert!(matches!(error, CallError::Draining), "{error}"),
-                    }
+                    assert_eq!(
+                        world.actor::<Hall>("main").visits().await.unwrap(),
+                        acknowledged
+                    );
                 }
-                assert_eq!(world.actor::<Hall>("main").visits().await.unwrap(), acknowledged);
-            }
-            assert_never_two();
-        });
+                assert_never_two();
+            });
     });
 }

@@ -188,6 +188,10 @@ pub(super) fn open(
     }))
 }
 
+#[cfg_attr(
+    not(any(feature = "sled", feature = "redb")),
+    expect(unused_variables, reason = "only engines on a disk have a folder")
+)]
 fn open_engine(folder: &Path, options: &Options) -> Result<Arc<dyn Engine>, EngineError> {
     Ok(match options.engine {
         #[cfg(feature = "sled")]

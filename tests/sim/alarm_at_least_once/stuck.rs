@@ -56,20 +56,22 @@ async fn set(world: &World, name: &str, after_ms: Vec<u64>) {
 
 #[test]
 fn an_alarm_waits_until_its_object_can_be_activated() {
-    World::builder().actor::<Stubborn>("stubborn").run(async |world| {
-        set(world, "a", vec![60_000]).await;
-        set(world, "b", vec![70_000]).await;
-        set_stuck(&["a"]);
-        world.advance(Duration::from_secs(120)).await;
-        assert_eq!((fired_of("a"), fired_of("b")), (vec![], vec![70]));
-        world.crash().await;
-        world.advance(Duration::from_secs(120)).await;
-        assert!(fired_of("a").is_empty());
-        set_stuck(&[]);
-        // It is tried again every few seconds, so it comes soon.
-        world.advance(Duration::from_secs(20)).await;
-        assert_eq!(fired_of("a").len(), 1);
-    });
+    World::builder()
+        .actor::<Stubborn>("stubborn")
+        .run(async |world| {
+            set(world, "a", vec![60_000]).await;
+            set(world, "b", vec![70_000]).await;
+            set_stuck(&["a"]);
+            world.advance(Duration::from_secs(120)).await;
+            assert_eq!((fired_of("a"), fired_of("b")), (vec![], vec![70]));
+            world.crash().await;
+            world.advance(Duration::from_secs(120)).await;
+            assert!(fired_of("a").is_empty());
+            set_stuck(&[]);
+            // It is tried again every few seconds, so it comes soon.
+            world.advance(Duration::from_secs(20)).await;
+            assert_eq!(fired_of("a").len(), 1);
+        });
 }
 
 /// The scheduler sees the first 4,096 alarms and reads on when it has handed them out. Two
@@ -77,19 +79,28 @@ fn an_alarm_waits_until_its_object_can_be_activated() {
 /// of them is always waiting: they must not keep the scheduler from reading on.
 #[test]
 fn stuck_objects_do_not_keep_later_alarms_from_firing() {
-    World::builder().actor::<Stubborn>("stubborn").run(async |world| {
-        set(world, "stuck 1", vec![60_000]).await;
-        set(world, "stuck 2", vec![60_500]).await;
-        for number in 0..5_u64 {
-            let after_ms = (0..1_000).map(|alarm| 70_000 + number + alarm * 100).collect();
-            set(world, &format!("well {number}"), after_ms).await;
-        }
-        set_stuck(&["stuck 1", "stuck 2"]);
-        world.crash().await;
-        world.advance(Duration::from_secs(3_600)).await;
-        for number in 0..5 {
-            let fired = fired_of(&format!("well {number}"));
-            assert_eq!(fired.len(), 1_000, "well {number}: the last at {:?} s", fired.last());
-        }
-    });
+    World::builder()
+        .actor::<Stubborn>("stubborn")
+        .run(async |world| {
+            set(world, "stuck 1", vec![60_000]).await;
+            set(world, "stuck 2", vec![60_500]).await;
+            for number in 0..5_u64 {
+                let after_ms = (0..1_000)
+                    .map(|alarm| 70_000 + number + alarm * 100)
+                    .collect();
+                set(world, &format!("well {number}"), after_ms).await;
+            }
+            set_stuck(&["stuck 1", "stuck 2"]);
+            world.crash().await;
+            world.advance(Duration::from_secs(3_600)).await;
+            for number in 0..5 {
+                let fired = fired_of(&format!("well {number}"));
+                assert_eq!(
+                    fired.len(),
+                    1_000,
+                    "well {number}: the last at {:?} s",
+                    fired.last()
+                );
+            }
+        });
 }

@@ -83,7 +83,11 @@ fn an_alarm_whose_turn_is_torn_down_fires_again() {
             let torn = u64::from(breaks == Breaks::Encoding);
             assert_eq!(BREAKS.get(), None, "the alarm came");
             world.advance(Duration::from_secs(3_600)).await;
-            assert_eq!(FIRED.get(), torn + 1, "once for the turn that was torn down, and again");
+            assert_eq!(
+                FIRED.get(),
+                torn + 1,
+                "once for the turn that was torn down, and again"
+            );
         });
     }
 }

@@ -28,7 +28,12 @@ pub(super) fn pack(folder: &Path, pack: &Path) {
         }
         let bytes = fs::read(&path).unwrap();
         writeln!(out, "file {name} {}", bytes.len()).unwrap();
-        let zero = |at: usize| bytes[at..].iter().take(BLOCK_SIZE_BYTES).all(|byte| *byte == 0);
+        let zero = |at: usize| {
+            bytes[at..]
+                .iter()
+                .take(BLOCK_SIZE_BYTES)
+                .all(|byte| *byte == 0)
+        };
         let mut at = 0;
         while at < bytes.len() {
             let start = at;
@@ -49,8 +54,18 @@ pub(super) fn pack(folder: &Path, pack: &Path) {
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| {
+            if path.is_dir() {
+                files(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect()
 }
 
 /// Makes the folder again, byte by byte.
@@ -100,7 +115,12 @@ fn a_packed_folder_is_the_same_when_unpacked() {
     bytes[0] = 1;
     bytes[5_000..5_100].fill(b'\n');
     bytes[9_999] = 2;
-    let contents = [("a", bytes), ("b/c", vec![0; 300]), ("b/d", vec![]), ("e", vec![7; 65])];
+    let contents = [
+        ("a", bytes),
+        ("b/c", vec![0; 300]),
+        ("b/d", vec![]),
+        ("e", vec![7; 65]),
+    ];
     for (name, bytes) in &contents {
         let path = from.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -110,6 +130,10 @@ fn a_packed_folder_is_the_same_when_unpacked() {
     pack(from.path(), &packed);
     unpack(&packed, &to.path().join("again"));
     for (name, bytes) in contents {
-        assert_eq!(fs::read(to.path().join("again").join(name)).unwrap(), bytes, "{name}");
+        assert_eq!(
+            fs::read(to.path().join("again").join(name)).unwrap(),
+            bytes,
+            "{name}"
+        );
     }
 }

@@ -30,14 +30,24 @@ pub(super) struct Ledger {
 #[actor]
 impl Ledger {
     #[call]
-    fn put(&mut self, ctx: &mut Context<Self>, key: String, value: String) -> Result<(), CallError> {
+    fn put(
+        &mut self,
+        ctx: &mut Context<Self>,
+        key: String,
+        value: String,
+    ) -> Result<(), CallError> {
         self.entries += 1;
         ctx.storage_mut().put(&key, &value)
     }
 
     /// A value of so many bytes, which engines keep in another way than small ones.
     #[call]
-    fn put_large(&mut self, ctx: &mut Context<Self>, key: String, size: usize) -> Result<(), CallError> {
+    fn put_large(
+        &mut self,
+        ctx: &mut Context<Self>,
+        key: String,
+        size: usize,
+    ) -> Result<(), CallError> {
         self.entries += 1;
         ctx.storage_mut().put(&key, &"x".repeat(size))
     }
@@ -66,7 +76,9 @@ impl Ledger {
             _ = write!(text, ", note {note:?}, tags {:?}", self.tags);
         }
         let names = ["", "far", "größer", "failing"];
-        let alarms = names.iter().filter_map(|name| Some((*name, ctx.alarm(name)?.0.saturating_sub(FAR))));
+        let alarms = names
+            .iter()
+            .filter_map(|name| Some((*name, ctx.alarm(name)?.0.saturating_sub(FAR))));
         _ = write!(text, ", alarms {:?}, rows {{", alarms.collect::<Vec<_>>());
         let rows = ctx.storage().list::<String>(Keys::all()).await?;
         for (number, (key, value)) in rows.iter().enumerate() {
@@ -81,7 +93,11 @@ impl Ledger {
     /// What has fired: name, milliseconds after [`FAR`], failures before.
     #[call]
     fn fired(&self) -> String {
-        let mut fired: Vec<_> = self.fired.iter().map(|(n, at, f)| format!("{n} {at} {f}")).collect();
+        let mut fired: Vec<_> = self
+            .fired
+            .iter()
+            .map(|(n, at, f)| format!("{n} {at} {f}"))
+            .collect();
         fired.sort_unstable();
         fired.join(", ")
     }
@@ -89,9 +105,16 @@ impl Ledger {
     fn alarm(&mut self, alarm: Alarm) -> Result<(), ActorError> {
         if &*alarm.name == "failing" {
             FAILURES.fetch_add(1, Ordering::Relaxed);
-            return Err(ActorError::new("golden", "it is to be stored with a failure"));
+            return Err(ActorError::new(
+                "golden",
+                "it is to be stored with a failure",
+            ));
         }
-        self.fired.push((alarm.name.to_string(), alarm.scheduled.0.saturating_sub(FAR), alarm.retries));
+        self.fired.push((
+            alarm.name.to_string(),
+            alarm.scheduled.0.saturating_sub(FAR),
+            alarm.retries,
+        ));
         Ok(())
     }
 }
@@ -99,18 +122,36 @@ impl Ledger {
 /// Objects and what `describe` says of them.
 pub(super) const EXPECTED: [(&str, &str); 5] = [
     ("plain", r#"entries 1, alarms [], rows {"k": 1 "v"}"#),
-    ("Größe/ü 🦀", r#"entries 0, note "naïve", tags [(-1, 0.5, 'ß'), (-1, 0.5, 'ß')], alarms [], rows {}"#),
-    ("large", r#"entries 5, alarms [], rows {"a": 9000 "xxxxx", "b": 4096 "xxxxx", "c": 3 "xxx"}"#),
-    ("waiting", r#"entries 0, alarms [("", 5), ("far", 70000), ("größer", 3), ("failing", 0)], rows {}"#),
-    ("in the log", r#"entries 2, alarms [], rows {"key": 6 "again", "large": 5000 "xxxxx"}"#),
+    (
+        "Größe/ü 🦀",
+        r#"entries 0, note "naïve", tags [(-1, 0.5, 'ß'), (-1, 0.5, 'ß')], alarms [], rows {}"#,
+    ),
+    (
+        "large",
+        r#"entries 5, alarms [], rows {"a": 9000 "xxxxx", "b": 4096 "xxxxx", "c": 3 "xxx"}"#,
+    ),
+    (
+        "waiting",
+        r#"entries 0, alarms [("", 5), ("far", 70000), ("größer", 3), ("failing", 0)], rows {}"#,
+    ),
+    (
+        "in the log",
+        r#"entries 2, alarms [], rows {"key": 6 "again", "large": 5000 "xxxxx"}"#,
+    ),
 ];
 
 /// Names and versions.
-pub(super) const LISTED: [(&str, u64); 5] =
-    [("Größe/ü 🦀", 2), ("in the log", 2), ("large", 5), ("plain", 1), ("waiting", 5)];
+pub(super) const LISTED: [(&str, u64); 5] = [
+    ("Größe/ü 🦀", 2),
+    ("in the log", 2),
+    ("large", 5),
+    ("plain", 1),
+    ("waiting", 5),
+];
 
 /// Due and name. The one that failed is parked, which takes it out of the index.
-pub(super) const ALARMS: [(u64, &str); 3] = [(FAR + 3, "größer"), (FAR + 5, ""), (FAR + 70_000, "far")];
+pub(super) const ALARMS: [(u64, &str); 3] =
+    [(FAR + 3, "größer"), (FAR + 5, ""), (FAR + 70_000, "far")];
 
 pub(super) const FIRED: &str = " 5 0, far 70000 0, größer 3 0";
 
@@ -125,9 +166,18 @@ pub(super) fn options() -> Options {
 }
 
 pub(super) fn start(store: Arc<LogStore>, now: Timestamp) -> Runtime {
-    let limits = Limits { alarm_retries_max: Some(0), ..Limits::default() };
-    let builder = Runtime::builder(store).clock(Clock::starting_at(now)).seed(1).limits(limits);
-    builder.register("ledger", ActorKind::<Ledger>::new()).unwrap().start()
+    let limits = Limits {
+        alarm_retries_max: Some(0),
+        ..Limits::default()
+    };
+    let builder = Runtime::builder(store)
+        .clock(Clock::starting_at(now))
+        .seed(1)
+        .limits(limits);
+    builder
+        .register("ledger", ActorKind::<Ledger>::new())
+        .unwrap()
+        .start()
 }
 
 /// Calls a method with JSON arguments; the reply is text, or nothing.
@@ -136,22 +186,38 @@ pub(super) async fn call(node: &Runtime, name: &str, method: &str, arguments: &s
     let deadline = Deadline::after(Duration::from_secs(60));
     let call = Call::new(method, Payload::json(arguments.to_owned()), deadline);
     let reply = node.call(&target, call).await.unwrap();
-    serde_json::from_slice::<Option<String>>(&reply.payload.bytes).unwrap().unwrap_or_default()
+    serde_json::from_slice::<Option<String>>(&reply.payload.bytes)
+        .unwrap()
+        .unwrap_or_default()
 }
 
 /// Writes the folder: most of it through a checkpoint into the engine, the rest in the log only.
 pub(super) async fn write(path: &Path, engine: EngineKind) {
-    let options = Options { engine, ..options() };
+    let options = Options {
+        engine,
+        ..options()
+    };
     let store = LogStore::open(path, options.clone()).unwrap();
     let node = start(store.clone(), WRITTEN);
     call(&node, "plain", "put", r#"["k", "v"]"#).await;
     call(&node, "Größe/ü 🦀", "note", r#"["first"]"#).await;
     call(&node, "Größe/ü 🦀", "note", r#"["naïve"]"#).await;
-    for arguments in [r#"["a", 9000]"#, r#"["b", 4096]"#, r#"["c", 20000]"#, r#"["c", 3]"#] {
+    for arguments in [
+        r#"["a", 9000]"#,
+        r#"["b", 4096]"#,
+        r#"["c", 20000]"#,
+        r#"["c", 3]"#,
+    ] {
         call(&node, "large", "put_large", arguments).await;
     }
     call(&node, "large", "delete", r#"["a never"]"#).await;
-    call(&node, "waiting", "wake", &format!(r#"["far", {}]"#, FAR + 70_000)).await;
+    call(
+        &node,
+        "waiting",
+        "wake",
+        &format!(r#"["far", {}]"#, FAR + 70_000),
+    )
+    .await;
     call(&node, "waiting", "wake", &format!(r#"["", {}]"#, FAR + 5)).await;
     // Fails at once, and is parked.
     let failures = FAILURES.load(Ordering::Relaxed);
@@ -167,7 +233,13 @@ pub(super) async fn write(path: &Path, engine: EngineKind) {
     let node = start(store.clone(), WRITTEN);
     call(&node, "in the log", "put_large", r#"["large", 5000]"#).await;
     call(&node, "in the log", "put", r#"["key", "again!"]"#).await;
-    call(&node, "waiting", "wake", &format!(r#"["größer", {}]"#, FAR + 3)).await;
+    call(
+        &node,
+        "waiting",
+        "wake",
+        &format!(r#"["größer", {}]"#, FAR + 3),
+    )
+    .await;
     node.drain().await;
     // Without a shutdown, so that the log is read by whoever opens it next.
 }

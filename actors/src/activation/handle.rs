@@ -1,0 +1,176 @@
+//! One message, whatever it is: what it becomes a turn of, and who gets the answer.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::reads::Read;
+use super::seal::Sealed;
+use super::turn::Failure;
+use super::{Activation, Flow};
+use crate::call::{Access, Call, CallError, Origin, Reply};
+use crate::clock::monotonic;
+use crate::departure::Answer as Addressee;
+use crate::mailbox::{Envelope, Fetch};
+use crate::message::{Answer, Message};
+use crate::waits::Wait;
+
+impl Activation {
+    /// Handles one message, whatever it is.
+    pub(super) async fn handle(&mut self, envelope: Envelope) -> Flow {
+        let flow = match envelope {
+            Envelope::Call { call, reply, wait } if self.only_reads(&call) => {
+                self.reads(Read { call, reply, wait }).await
+            }
+            Envelope::Call { call, reply, wait } => self.call(call, reply, wait).await,
+            Envelope::Frame { session, frame } => self.frame(session, frame).await,
+            Envelope::Connect(connect) => self.connect(*connect).await,
+            Envelope::Disconnected {
+                session,
+                close,
+                attempt,
+            } => self.disconnected(session, close, attempt).await,
+            Envelope::Fetch(fetch) => self.fetch(*fetch).await,
+            Envelope::Alarm { name, due } => self.alarm(name, due).await,
+            Envelope::Evict => {
+                self.ending = true;
+                Flow::GoOn
+            }
+        };
+        self.last_turn = monotonic();
+        flow
+    }
+
+    async fn call(
+        &mut self,
+        call: Arc<Call>,
+        reply: oneshot::Sender<Result<Reply, CallError>>,
+        wait: Option<Wait>,
+    ) -> Flow {
+        if reply.is_closed() {
+            // Whoever called has stopped waiting and been told so; a turn now could only surprise.
+            return Flow::GoOn;
+        }
+        let (deadline, origin) = (call.deadline, call.origin.clone());
+        let result = self.turn(Message::Call(call), deadline, origin, None).await;
+        drop(wait);
+        match result {
+            Ok(Sealed {
+                answer: Answer::Value(payload),
+                departure,
+                ticket,
+            }) => {
+                let result = Ok(Reply {
+                    payload,
+                    version: self.shared.version(),
+                });
+                self.depart(ticket, departure, Addressee::Call { reply, result });
+                Flow::GoOn
+            }
+            Ok(sealed) => {
+                let result = Err(mismatched(&sealed.answer, "call"));
+                self.depart(
+                    sealed.ticket,
+                    sealed.departure,
+                    Addressee::Call { reply, result },
+                );
+                Flow::GoOn
+            }
+            Err(Failure { error, flow }) => {
+                self.answer(Addressee::Call {
+                    reply,
+                    result: Err(error),
+                });
+                flow
+            }
+        }
+    }
+
+    async fn fetch(&mut self, fetch: Fetch) -> Flow {
+        let Fetch {
+            request,
+            deadline,
+            origin,
+            reply,
+        } = fetch;
+        match self
+            .turn(Message::Fetch(Box::new(request)), deadline, origin, None)
+            .await
+        {
+            Ok(Sealed {
+                answer,
+                departure,
+                ticket,
+            }) => {
+                let result = match answer {
+                    Answer::Response(response) => Ok(*response),
+                    other => Err(mismatched(&other, "fetch")),
+                };
+                self.depart(ticket, departure, Addressee::Fetch { reply, result });
+                Flow::GoOn
+            }
+            Err(Failure { error, flow }) => {
+                self.answer(Addressee::Fetch {
+                    reply,
+                    result: Err(error),
+                });
+                flow
+            }
+        }
+    }
+
+    /// Runs the interval's turn.
+    pub(super) async fn tick(&mut self) -> Flow {
+        if !self.callbacks().tick {
+            self.ticks.set(None);
+            return Flow::GoOn;
+        }
+        let flow = self.logged(Message::Tick).await;
+        self.last_turn = monotonic();
+        flow
+    }
+
+    /// A turn nobody waits for: its failure goes to the log.
+    async fn logged(&mut self, message: Message) -> Flow {
+        let callback = message.callback();
+        match self.callback(message).await {
+            Ok(()) => Flow::GoOn,
+            Err((error, flow)) => {
+                tracing::warn!(object = %self.object(), callback, %error, "a callback failed");
+                flow
+            }
+        }
+    }
+
+    /// A turn nobody waits for.
+    pub(super) async fn callback(&mut self, message: Message) -> Result<(), (CallError, Flow)> {
+        let deadline = self.own_deadline();
+        match self.turn(message, deadline, Origin::default(), None).await {
+            Ok(Sealed {
+                departure, ticket, ..
+            }) => {
+                self.depart(ticket, departure, Addressee::Nobody);
+                Ok(())
+            }
+            Err(Failure { error, flow }) => Err((error, flow)),
+        }
+    }
+
+    fn only_reads(&self, call: &Call) -> bool {
+        let method = self
+            .shared
+            .slot
+            .entry
+            .kind
+            .description()
+            .method(&call.method);
+        method.is_some_and(|method| method.access == Access::Read)
+    }
+}
+
+fn mismatched(answer: &Answer, callback: &'static str) -> CallError {
+    CallError::Unencodable {
+        what: "reply",
+        detail: format!("{callback} answered with {answer:?}"),
+    }
+}
