@@ -207,8 +207,8 @@ fn random_schedules_lose_and_double_nothing() {
     });
 }
 
-/// 1. The activation ends, and waits in its last callback. 2. Calls come. 3. The last callback's
-/// own write is committed; the calls are handled by the next activation, which sees it.
+/// Calls come while the activation ends and waits in its last callback. What that writes is
+/// committed; the calls are handled by the next activation, which sees it.
 #[test]
 fn calls_that_come_while_the_activation_ends_go_to_the_next_one() {
     World::builder()

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 
 use abide::prelude::*;
+use abide_actors::Access;
 use abide_actors::testing::World;
 use fastrand::Rng;
 use futures_util::future::join_all;
@@ -29,7 +30,7 @@ struct Stage {
 
 /// Inside, until it is dropped, however the code leaves.
 struct Inside {
-    writes: bool,
+    access: Access,
     name: String,
 }
 
@@ -44,7 +45,7 @@ impl Inside {
             }
             stage.writes += 1;
         });
-        Self::note(name, true)
+        Self::note(name, Access::Write)
     }
 
     fn read(name: &str) -> Self {
@@ -57,16 +58,16 @@ impl Inside {
             stage.reads += 1;
             stage.reads_most = stage.reads_most.max(stage.reads);
         });
-        Self::note(name, false)
+        Self::note(name, Access::Read)
     }
 
-    fn note(name: &str, writes: bool) -> Self {
+    fn note(name: &str, access: Access) -> Self {
         STAGE.with_borrow_mut(|stage| {
             stage.entered += 1;
             stage.order.push(format!("{name} in"));
         });
         Self {
-            writes,
+            access,
             name: name.to_owned(),
         }
     }
@@ -75,10 +76,9 @@ impl Inside {
 impl Drop for Inside {
     fn drop(&mut self) {
         STAGE.with_borrow_mut(|stage| {
-            if self.writes {
-                stage.writes -= 1;
-            } else {
-                stage.reads -= 1;
+            match self.access {
+                Access::Write => stage.writes -= 1,
+                Access::Read => stage.reads -= 1,
             }
             stage.order.push(format!("{} out", self.name));
         });
