@@ -12,6 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("abide", &["abide-storage", "abide-actors"]),
     ("abide-bench-server", &["abide"]),
     ("abide-load", &[]),
+    ("abide-bench-start", &["abide-storage"]),
     ("xtask", &[]),
 ];
 
