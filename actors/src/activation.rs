@@ -29,7 +29,7 @@ use crate::gate::OutputGate;
 use crate::kind::Incarnation;
 use crate::mailbox::{Attempt, Envelope};
 use crate::message::Message;
-use crate::runtime::Node;
+use crate::node::Node;
 use crate::session::Close;
 use crate::turn::Shared;
 

@@ -10,8 +10,8 @@ use dashmap::DashMap;
 use crate::activation;
 use crate::call::CallError;
 use crate::mailbox::{Admission, Envelope, Mailbox, NotPushed, Pushed};
+use crate::node::{Node, Target};
 use crate::registry::Entry;
-use crate::runtime::{Node, Target};
 use crate::session::SessionSet;
 use crate::tasks::TaskKind;
 

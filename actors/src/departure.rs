@@ -11,7 +11,7 @@ use crate::call::{CallError, Reply};
 use crate::catalog::Slot;
 use crate::connect::ConnectError;
 use crate::gate::{Held, Refused};
-use crate::runtime::Node;
+use crate::node::Node;
 use crate::session::{Close, Frame, SessionCore, SessionId};
 use crate::stage::{Audience, Effect};
 use crate::turn::Shared;

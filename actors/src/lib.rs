@@ -19,6 +19,7 @@ mod keys;
 mod kind;
 mod mailbox;
 mod message;
+mod node;
 mod payload;
 mod registry;
 mod rng;
@@ -44,10 +45,11 @@ pub use handle::{Callee, Caller};
 pub use keys::Keys;
 pub use kind::{Callbacks, Description, Incarnation, Kind, MethodDescription};
 pub use message::{Alarm, Answer, Message, Refusal};
+pub use node::Target;
 pub use payload::{Encoding, InvalidPayload, Payload};
 pub use registry::{Limits, RegisterError};
 pub use rng::Rng;
-pub use runtime::{Builder, NamespaceInfo, Runtime, Stats, Target};
+pub use runtime::{Builder, NamespaceInfo, Runtime, Stats};
 pub use session::{
     ATTACHMENT_SIZE_MAX_BYTES, CLOSE_REASON_SIZE_MAX_BYTES, Close, ConnectRequest, Connection,
     Frame, Incoming, Outgoing, Session, SessionId, TAG_SIZE_MAX_CHARS, TAGS_MAX, Text,

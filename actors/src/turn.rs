@@ -18,8 +18,8 @@ use tokio::sync::Notify;
 use crate::alarm::AlarmTable;
 use crate::call::{Call, CallError, Deadline, Origin, Reply};
 use crate::catalog::Slot;
+use crate::node::Node;
 use crate::payload::Payload;
-use crate::runtime::Node;
 use crate::session::{AutoResponse, Frame, Session, SessionId};
 use crate::stage::{Audience, Effect, Stage};
 

@@ -11,10 +11,7 @@ use abide_actors::testing::World;
 pub(crate) type Open<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 /// Begins a call, and lets the actors do all they can do while it stays open.
-pub(crate) async fn begin<'a, T>(
-    world: &World,
-    call: impl Future<Output = T> + 'a,
-) -> Open<'a, T> {
+pub(crate) async fn begin<'a, T>(world: &World, call: impl Future<Output = T> + 'a) -> Open<'a, T> {
     let mut call: Open<'a, T> = Box::pin(call);
     assert!(is_open(&mut call).await, "a call needs the actor's task");
     settle(world).await;

@@ -13,7 +13,7 @@ use crate::catalog::Slot;
 use crate::clock::monotonic;
 use crate::gate::OutputGate;
 use crate::kind::Incarnation;
-use crate::runtime::Node;
+use crate::node::Node;
 use crate::turn::Shared;
 
 impl Activation {

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::mailbox::{Admission, Envelope};
-use crate::runtime::{Node, Target};
+use crate::node::{Node, Target};
 
 /// Alarms read from the store at a time, and the size of the window they make.
 const PAGE_ALARMS: usize = 4_096;

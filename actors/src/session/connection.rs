@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use super::{Close, Frame, SessionCore, SessionId};
 use crate::catalog::{Full, Slot};
 use crate::mailbox::{Admission, Attempt, Envelope};
-use crate::runtime::Node;
+use crate::node::Node;
 
 /// What a transport holds of a session: it pumps frames between this and its socket.
 ///
