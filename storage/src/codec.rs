@@ -7,8 +7,8 @@
 //! +--------+---------------------------------------------+
 //! ```
 //!
-//! The format byte lets a release read what its predecessors wrote, and refuse, by name, what a
-//! newer one wrote. A payload must be consumed to its last byte: left-over bytes mean that the
+//! **readable-forever**: the format byte lets a release read what its predecessors wrote, and
+//! refuse, by name, what a newer one wrote. A payload must be consumed to its last byte: left-over bytes mean that the
 //! value was written by another type than the one it is read as.
 
 use serde::Serialize;

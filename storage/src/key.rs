@@ -12,7 +12,8 @@
 //! - All rows of an object lie together; the sections that are loaded when it is opened come first.
 //! - The alarm index is big-endian, so that byte order is order of time.
 //!
-//! The layout has no version of its own: [`FORMAT`](crate::folder) of the data folder covers it.
+//! **readable-forever**: the layout has no version of its own, so that a row costs no byte for
+//! it; [`FORMAT`](crate::folder) of the data folder covers it, and values carry the codec's.
 
 use std::ops::Bound;
 use std::sync::Arc;

@@ -4,6 +4,10 @@
 //! log and engine meet the end of the disk together. Making a file system takes the right to
 //! mount; without it a test says on standard error that it was skipped.
 
+/// Longest that the client waits for the server, or the server for the client.
+#[cfg(test)]
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+
 #[cfg(test)]
 #[path = "../blackbox/support/http.rs"]
 #[expect(dead_code, reason = "the black-box tests use all of it")]

@@ -127,7 +127,9 @@ impl<F: Future<Output = Answered> + Unpin> Reads<'_, F> {
 
     /// The next message, when it is a read and may join those that are open.
     fn next(&self, cx: &Context<'_>) -> Option<Read> {
-        if self.panicked || self.open.len() >= OPEN_READS_MAX {
+        let held_max = self.shared.node.limits.pipelined_commits_max;
+        let full = self.open.len() >= OPEN_READS_MAX || self.gate.depth() >= held_max;
+        if self.panicked || full {
             return None;
         }
         let wanted = |envelope: &Envelope| is_read(self.shared, envelope);

@@ -56,6 +56,7 @@ impl Activation {
     pub(super) async fn next(&mut self) -> Next {
         let slot = self.shared.slot.clone();
         let idle_timeout = self.shared.node.limits.idle_timeout;
+        let held_max = self.shared.node.limits.pipelined_commits_max;
         let idle = tokio::time::sleep_until(self.last_turn + idle_timeout);
         tokio::pin!(idle);
         std::future::poll_fn(|cx| {
@@ -70,7 +71,13 @@ impl Activation {
                 if !self.ending && self.ticks.poll(cx).is_ready() {
                     return Poll::Ready(Next::Tick);
                 }
-                match slot.mailbox.poll_next(cx) {
+                // **bounded**: reads write nothing, but behind a slow commit their answers are held,
+                // too; when so many are, messages wait in the mailbox, which says when it is full.
+                let next = match self.gate.depth() < held_max {
+                    true => slot.mailbox.poll_next(cx),
+                    false => Poll::Pending,
+                };
+                match next {
                     Poll::Ready(Envelope::Evict) => {
                         self.ending = true;
                         continue;

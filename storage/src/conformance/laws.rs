@@ -10,12 +10,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Activation, Fixture, object, put};
-use crate::batch::{Commit, Section, Write, WriteBatch};
-use crate::id::{Epoch, Namespace, Object, Timestamp, Version};
-use crate::store::{
-    CommitError, Direction, Effect, Health, Opened, ReadError, Scan, ScheduledAlarm, Store, Ticket,
-};
+use super::Activation;
+use crate::batch::{Section, Write};
+use crate::id::Object;
+use crate::store::{Direction, Opened, Scan, Store, Ticket};
 
 mod durability;
 mod fencing;
@@ -23,11 +21,21 @@ mod limits;
 mod listings;
 mod reads;
 
-pub use durability::{a_dropped_ticket_takes_nothing_back, commits_survive_a_crash, commits_survive_reopening, many_objects_at_once, never_written_is_empty, opening_shows_durable_commits_only, shutdown_refuses_commits, tickets_answer_in_order};
-pub use fencing::{a_newer_opening_fences_the_older, closing_fences_its_own_epoch_only, epochs_grow_through_everything};
+pub use durability::{
+    a_dropped_ticket_takes_nothing_back, commits_survive_a_crash, commits_survive_reopening,
+    many_objects_at_once, never_written_is_empty, opening_shows_durable_commits_only,
+    shutdown_refuses_commits, tickets_answer_in_order,
+};
+pub use fencing::{
+    a_newer_opening_fences_the_older, closing_fences_its_own_epoch_only,
+    epochs_grow_through_everything,
+};
 pub use limits::{large_values_come_and_go, room_is_there, too_large_commits_leave_no_trace};
 pub use listings::{alarms_are_listed_by_time, names_are_kept, objects_are_listed_by_namespace};
-pub use reads::{deletions_hide_older_rows, reads_see_what_is_accepted, scans_keep_to_bounds_order_and_limit, scans_merge_old_and_new_rows, sections_and_objects_are_apart, the_last_write_of_a_row_wins};
+pub use reads::{
+    deletions_hide_older_rows, reads_see_what_is_accepted, scans_keep_to_bounds_order_and_limit,
+    scans_merge_old_and_new_rows, sections_and_objects_are_apart, the_last_write_of_a_row_wins,
+};
 
 async fn activate(store: &Arc<dyn Store>, object: &Object) -> Activation {
     Activation::open(store, object.clone())

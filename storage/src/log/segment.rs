@@ -9,6 +9,10 @@
 //!
 //! Little-endian. The CRC-32C covers the 48 bytes with its own field as zero. Records start at
 //! 4,096: no write of a record touches the page of the header.
+//!
+//! **readable-forever**: the format stands before everything that a later one may change, and
+//! covers the records (`record.rs`) and the commits in them. A newer format is refused by name;
+//! an older one must stay readable.
 
 /// Where the first record of a segment starts, bytes.
 pub(super) const HEADER_SIZE_BYTES: usize = 4_096;

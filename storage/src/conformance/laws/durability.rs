@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::{activate, all, delete, get, is_durable, open, put_in, scan};
-use crate::batch::{Section, Write};
+use crate::batch::Section;
 use crate::conformance::{Fixture, object, put};
-use crate::id::{Namespace, Object, Timestamp, Version};
+use crate::id::{Object, Version};
 use crate::store::{CommitError, Health, ReadError, Store};
 
 /// An object that was never written opens at version 0 and has nothing.

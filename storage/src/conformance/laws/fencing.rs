@@ -1,8 +1,9 @@
 //! Who may commit: the newest opening of an object, and nobody else.
 
-use super::{activate, all, delete, get, is_durable, open, put_in, scan};
-use crate::conformance::{Fixture, object, put};
-use crate::id::Epoch;
+use super::{activate, get};
+use crate::batch::Section;
+use crate::conformance::{Activation, Fixture, object, put};
+use crate::id::{Epoch, Version};
 use crate::store::{CommitError, Effect};
 
 /// Only the newest opening of an object may commit.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{activate, all, delete, get, is_durable, open, put_in, scan};
+use super::{activate, all, delete, get, scan};
 use crate::batch::Section;
 use crate::conformance::{Fixture, object, put};
 use crate::id::Version;

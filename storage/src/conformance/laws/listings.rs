@@ -1,6 +1,6 @@
 //! The index of alarms, the list of objects, and their names.
 
-use super::{activate, all, delete, get, is_durable, open, put_in, scan};
+use super::{activate, open};
 use crate::batch::{Commit, Write, WriteBatch};
 use crate::conformance::{Fixture, object, put};
 use crate::id::{Namespace, Object, Timestamp, Version};

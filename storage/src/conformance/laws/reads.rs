@@ -4,8 +4,8 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 
-use super::{activate, all, delete, get, is_durable, open, put_in, scan};
-use crate::batch::{Section, Write};
+use super::{activate, all, delete, get, put_in, scan};
+use crate::batch::Section;
 use crate::conformance::{Fixture, object, put};
 use crate::store::{Direction, Scan};
 

@@ -1,0 +1,20 @@
+//! Durable commits per second: Abide's log against the bare file system and the bare engines.
+//!
+//! ```text
+//! cargo bench -p abide-storage --bench commit -- [--seconds 2] [--rounds 3] [--only raw,log+sled] [--writers 16,256] [--value 100] [--keys 30]
+//! ```
+//!
+//! N writers, tasks on a runtime of two threads, each commit 3 rows of 100 bytes and wait until they are
+//! durable. "raw" appends the same bytes to a file filled with zeros and syncs it once per group: the
+//! limit of this design on this disk. Rounds are interleaved, and each line is the median of its rounds,
+//! because machines and disks have moods.
+
+mod harness;
+
+/// The allocator of the server.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    harness::main(harness::Subject::all());
+}
