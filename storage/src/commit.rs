@@ -42,6 +42,7 @@ mod options;
 mod overlay;
 mod readers;
 mod recovery;
+mod row;
 mod shared;
 mod space;
 

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Segments are *filled* with zeros, not merely allocated: a sync of a write into extents that
-//! were never written must also write metadata, which doubles its time. Used segments are
+//! were never written must also write metadata, which doubles its time. The exception is one
+//! that is made while commits wait, because no spare is ready. Used segments are
 //! written again under a new number and salt, which makes their old records invalid.
 //!
 //! Files: `segment.rs` the header of a segment, `record.rs` one group in it, `writer.rs`

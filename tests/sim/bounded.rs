@@ -30,6 +30,11 @@ impl Glutton {
     }
 
     #[call]
+    fn nibble(&mut self, ctx: &mut Context<Self>, every_millis: u64) {
+        ctx.set_tick(Some(Duration::from_millis(every_millis)));
+    }
+
+    #[call]
     fn eaten(&self) -> u64 {
         self.eaten
     }
@@ -87,6 +92,10 @@ impl Glutton {
         size_bytes: usize,
     ) -> Result<(), CallError> {
         ctx.storage_mut().put_bytes(&key, vec![0; size_bytes])
+    }
+
+    fn tick(&mut self) {
+        self.eat();
     }
 
     fn message(&mut self, _session: &Session, frame: Frame) {
@@ -415,6 +424,24 @@ fn turns_do_not_run_further_ahead_of_the_disk_than_allowed() {
             .map(Result::unwrap)
             .collect();
         assert_eq!(eaten, (1..=10).collect::<Vec<_>>());
+    });
+}
+
+/// Nobody sends ticks, so no mailbox holds them back.
+#[test]
+fn ticks_do_not_run_further_ahead_of_the_disk_than_allowed() {
+    let limits = Limits {
+        pipelined_commits_max: 3,
+        ..Limits::default()
+    };
+    world(limits, async |world| {
+        world.actor::<Glutton>("a").nibble(10).await.unwrap();
+        world.store().hold_commits();
+        world.advance(Duration::from_secs(1)).await;
+        assert_eq!(take_notes(), ["eaten 1", "eaten 2", "eaten 3"]);
+        world.store().release_commits();
+        world.advance(Duration::from_millis(15)).await;
+        assert!(take_notes().contains(&"eaten 4".to_owned()));
     });
 }
 

@@ -7,7 +7,7 @@
 //! N writers, tasks on a runtime of two threads, each commit 3 rows of 100 bytes and wait until they are
 //! durable. "raw" appends the same bytes to a file filled with zeros and syncs it once per group: the
 //! limit of this design on this disk. Rounds are interleaved, and each line is the median of its rounds,
-//! because machines and disks have moods.
+//! because machines and disks have moods. The crate in `sqlite/` is the same bench with SQLite in it.
 
 mod harness;
 

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 
+use super::row::OverlayRow;
 use crate::batch::{Commit, Write};
 use crate::id::{Epoch, Namespace, Object, ObjectId, Timestamp, Version};
 use crate::key::Header;
@@ -39,10 +40,9 @@ pub(super) struct Entry {
 }
 
 /// One row of a commit.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Change {
-    /// `key` begins with the number of the section.
-    Row { key: Bytes, value: Option<Bytes> },
+    Row(OverlayRow),
     Alarm {
         due: Timestamp,
         name: Bytes,
@@ -146,28 +146,24 @@ impl Changes {
         // By position, because every part taken off as `Bytes` costs two atomic operations.
         let header = self.0.get(..ROW_HEADER_SIZE_BYTES)?;
         let kind = header[0];
-        let key_size = u16::from_le_bytes([header[1], header[2]]) as usize;
+        let key_size_bytes = u16::from_le_bytes([header[1], header[2]]);
+        let key_size = usize::from(key_size_bytes);
         let value_size = u32::from_le_bytes([header[3], header[4], header[5], header[6]]) as usize;
         let key_end = ROW_HEADER_SIZE_BYTES + key_size;
         let end = key_end + value_size;
         if self.0.len() < end {
             return None;
         }
-        let key = |start: usize| self.0.slice(ROW_HEADER_SIZE_BYTES + start..key_end);
+        let row = || self.0.slice(ROW_HEADER_SIZE_BYTES..end);
         let change = match kind {
-            PUT if key_size >= 1 => Change::Row {
-                key: key(0),
-                value: Some(self.0.slice(key_end..end)),
-            },
-            DELETE if key_size >= 1 => Change::Row {
-                key: key(0),
-                value: None,
-            },
+            PUT if key_size >= 1 => Change::Row(OverlayRow::put(row(), key_size_bytes)),
+            DELETE if key_size >= 1 => Change::Row(OverlayRow::deletion(row(), key_size_bytes)),
             SCHEDULE | UNSCHEDULE if key_size >= DUE_SIZE_BYTES => {
-                let due = Timestamp(key(0).get_u64());
+                let mut name = self.0.slice(ROW_HEADER_SIZE_BYTES..key_end);
+                let due = Timestamp(name.get_u64());
                 Change::Alarm {
                     due,
-                    name: key(DUE_SIZE_BYTES),
+                    name,
                     is_scheduled: kind == SCHEDULE,
                 }
             }
@@ -310,29 +306,36 @@ mod tests {
                     name: name.clone(),
                 };
                 assert_eq!(entry.header, header);
-                assert!(entry.changes.eq(changes.clone()));
+                assert_eq!(entry.changes.0, changes.0);
                 assert_eq!(payload.len(), left * bytes.len());
             }
         }
         let (_, changes) = encode(&commit(), None);
         let changes: Vec<_> = changes.collect();
         assert_eq!(changes.len(), 4);
+        let rows: Vec<_> = changes
+            .iter()
+            .filter_map(|change| match change {
+                Change::Row(row) => Some(row.parts()),
+                Change::Alarm { .. } => None,
+            })
+            .collect();
         assert_eq!(
-            changes[0],
-            Change::Row {
-                key: "\x10k".into(),
-                value: Some("vw".into())
-            }
+            rows,
+            [("\x10k".into(), Some("vw".into())), ("\x01".into(), None)]
         );
-        let (due, name) = (Timestamp(258), "n".into());
-        assert_eq!(
-            changes[2],
-            Change::Alarm {
-                due,
-                name,
-                is_scheduled: true
-            }
-        );
+        let alarms: Vec<_> = changes
+            .iter()
+            .filter_map(|change| match change {
+                Change::Row(_) => None,
+                Change::Alarm {
+                    due,
+                    name,
+                    is_scheduled,
+                } => Some((due.0, &name[..], *is_scheduled)),
+            })
+            .collect();
+        assert_eq!(alarms, [(258, b"n".as_slice(), true), (1, b"", false)]);
     }
 
     #[test]

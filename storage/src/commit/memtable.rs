@@ -3,7 +3,7 @@
 //! Split by the first bits of the object id, so that commits of different objects rarely wait
 //! for each other, and so that walking the shards in order walks the ids in order.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +12,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::entry::{Change, Changes};
+use super::row::OverlayRow;
 use crate::engine::{Row, is_empty_range};
 use crate::id::{Namespace, Object, ObjectId};
 use crate::key::{self, Header};
@@ -51,7 +52,7 @@ struct ObjectRows {
     /// Whether the object's very first commit is here, so that the engine has nothing of it.
     is_whole: bool,
     /// By section number and key.
-    rows: BTreeMap<Bytes, Option<Bytes>>,
+    rows: BTreeSet<OverlayRow>,
 }
 
 /// What a memtable knows of one object besides its rows.
@@ -109,12 +110,13 @@ impl Memtable {
                 header: header.clone(),
                 sequence,
                 is_whole: header.version.0 == 1,
-                rows: BTreeMap::new(),
+                rows: BTreeSet::new(),
             });
         (rows.header, rows.sequence) = (header, sequence);
         for change in changes {
             match change {
-                Change::Row { key, value } => _ = rows.rows.insert(key, value),
+                // Replaced, not inserted: that would keep the older row.
+                Change::Row(row) => _ = rows.rows.replace(row),
                 Change::Alarm {
                     due,
                     name,
@@ -148,7 +150,7 @@ impl Memtable {
             .get(id)?
             .rows
             .get(key)
-            .cloned()
+            .map(OverlayRow::value)
     }
 
     /// Rows of an object in order, up to the `puts_max`-th that is no deletion. Keys begin with
@@ -161,21 +163,27 @@ impl Memtable {
         direction: Direction,
         puts_max: usize,
     ) -> Layer {
+        if is_empty_range(start, end) {
+            return Layer::new();
+        }
         match self.shard(id).lock().objects.get(id) {
-            Some(rows) => scan_layer(&rows.rows, start, end, direction, puts_max),
+            Some(object) => {
+                let range = object.rows.range::<[u8], _>((start, end));
+                take_layer(range.map(OverlayRow::parts), direction, puts_max)
+            }
             None => Layer::new(),
         }
     }
 
     /// Entries of the index of alarms, as [`scan`](Self::scan).
     pub(super) fn alarms(&self, start: Bound<&[u8]>, end: Bound<&[u8]>, puts_max: usize) -> Layer {
-        scan_layer(
-            &self.alarms.lock(),
-            start,
-            end,
-            Direction::Forward,
-            puts_max,
-        )
+        if is_empty_range(start, end) {
+            return Layer::new();
+        }
+        let alarms = self.alarms.lock();
+        let range = alarms.range::<[u8], _>((start, end));
+        let range = range.map(|(key, value)| (key.clone(), value.clone()));
+        take_layer(range, Direction::Forward, puts_max)
     }
 
     /// The first `limit` objects of a namespace after `after`, in order of id.
@@ -268,25 +276,21 @@ fn rows_of_shard(shard: &Mutex<Shard>) -> Vec<Row> {
     objects.sort_unstable_by_key(|(id, _)| **id);
     let mut found = Vec::new();
     for (id, object) in objects {
-        found.extend(object.rows.iter().map(|(key, value)| Row {
-            key: key::row(id, key).into(),
-            value: value.clone(),
+        found.extend(object.rows.iter().map(|row| Row {
+            key: key::row(id, row.key()).into(),
+            value: row.value(),
         }));
     }
     found
 }
 
-fn scan_layer(
-    map: &BTreeMap<Bytes, Option<Bytes>>,
-    start: Bound<&[u8]>,
-    end: Bound<&[u8]>,
+/// The first rows of a range, or the last ones, up to the `puts_max`-th that is no deletion.
+fn take_layer(
+    range: impl DoubleEndedIterator<Item = (Bytes, Option<Bytes>)>,
     direction: Direction,
     puts_max: usize,
 ) -> Layer {
-    if is_empty_range(start, end) {
-        return Layer::new();
-    }
-    let mut range = map.range::<[u8], _>((start, end));
+    let mut range = range;
     let mut layer = Layer::new();
     let mut puts = 0;
     while puts < puts_max {
@@ -294,9 +298,9 @@ fn scan_layer(
             Direction::Forward => range.next(),
             Direction::Reverse => range.next_back(),
         };
-        let Some((key, value)) = row else { break };
-        puts += usize::from(value.is_some());
-        layer.push((key.clone(), value.clone()));
+        let Some(row) = row else { break };
+        puts += usize::from(row.1.is_some());
+        layer.push(row);
     }
     layer
 }

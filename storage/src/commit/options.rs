@@ -74,8 +74,8 @@ pub struct Options {
     /// Size of a log segment, bytes. Default 32 MiB, 1 MiB to 1 GiB. A larger one rolls less
     /// often; up to two spares of this size are kept ready.
     pub segment_size_bytes: u64,
-    /// Size of the first segment of a new store, bytes, and of those that must be made while
-    /// commits wait because no spare is ready yet. Default 512 KiB, at least 64 KiB.
+    /// Size of the first segment of a new store, bytes: it is filled with zeros while the caller
+    /// of `open` waits. Default 512 KiB, at least 64 KiB.
     pub first_segment_size_bytes: u64,
     /// Largest encoded commit, bytes. Default 8 MiB, at most a quarter of a segment.
     pub commit_size_max_bytes: usize,

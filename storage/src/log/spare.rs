@@ -21,7 +21,8 @@ const CHUNK_SIZE_BYTES: usize = 1 << 20;
 /// Longest pause between two chunks.
 const PAUSE_MAX: Duration = Duration::from_millis(20);
 
-/// A file of the full segment size, durable, waiting for its header and name.
+/// A file of the full segment size, waiting for its header and name, and for the sync that comes
+/// before the name.
 #[derive(Debug)]
 pub(super) struct Spare {
     pub(super) path: PathBuf,
@@ -60,7 +61,8 @@ impl Spares {
         let mut state = State::default();
         for path in disk.list(folder)?.into_iter().filter(|path| is_spare(path)) {
             state.last_number = state.last_number.max(spare_number(&path));
-            // A spare grows while it is filled: one of full size was filled to its end.
+            // A spare grows while it is filled: one of full size was filled to its end, or made
+            // in a hurry, which is slower and no less right.
             let file = disk.open(&path)?;
             if state.ready.len() < SPARES_MAX && file.size_bytes()? == size_bytes {
                 state.ready.push(Spare { path, file });
@@ -95,10 +97,18 @@ impl Spares {
         state.ready.pop()
     }
 
-    /// A small spare, made while the caller waits: slower than a ready one, faster than waiting for
-    /// a full one.
-    pub(super) fn make_small(&self, size_bytes: u64) -> io::Result<Spare> {
-        self.shared.make(size_bytes, Pace::Hurry)
+    /// A spare with a hole instead of zeros, made while the caller waits. Syncs into it take twice
+    /// as long, which is still far less than filling it first; after its first use it is like any
+    /// other.
+    pub(super) fn make_in_a_hurry(&self) -> io::Result<Spare> {
+        let last_byte = self.shared.size_bytes - 1;
+        self.shared.make(|file| file.write_at(&[0], last_byte))
+    }
+
+    /// Whether the last attempt of the thread to make one has failed.
+    #[cfg(test)]
+    pub(super) fn has_failed(&self) -> bool {
+        self.shared.state.lock().has_failed
     }
 
     /// The way for used segments to become spares, for other threads.
@@ -155,7 +165,9 @@ impl Shared {
                     return;
                 }
             }
-            let made = self.make(self.size_bytes, Pace::Background);
+            let stop = || self.state.lock().stopping;
+            let made =
+                self.make(|file| fill_with_zeros(file, self.size_bytes, Pace::Background, stop));
             let mut state = self.state.lock();
             match made {
                 Ok(spare) => state.ready.push(spare),
@@ -168,11 +180,10 @@ impl Shared {
         }
     }
 
-    fn make(&self, size_bytes: u64, pace: Pace) -> io::Result<Spare> {
+    fn make(&self, fill: impl FnOnce(&dyn LogFile) -> io::Result<()>) -> io::Result<Spare> {
         let path = self.next_path();
         let file = self.disk.create(&path)?;
-        let stop = || pace == Pace::Background && self.state.lock().stopping;
-        fill_with_zeros(&*file, size_bytes, pace, stop).inspect_err(|_| {
+        fill(&*file).inspect_err(|_| {
             // What is left of it would take space that is needed just now.
             if let Err(error) = self.disk.remove(&path) {
                 tracing::warn!(file = %path.display(), %error, "an incomplete spare stays behind");

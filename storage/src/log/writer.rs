@@ -15,7 +15,7 @@ use super::{Disk, LogFile, is_disk_full, record, segment_path};
 /// Sizes of segments.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LogOptions {
-    /// Size of the first segment of a new store, and of those made in a hurry, bytes.
+    /// Size of the first segment of a new store, bytes.
     pub(crate) first_segment_size_bytes: u64,
     /// Size of all others, bytes.
     pub(crate) segment_size_bytes: u64,
@@ -29,7 +29,6 @@ pub(crate) struct Log {
     current: Current,
     spares: Spares,
     history: Arc<History>,
-    small_segment_size_bytes: u64,
     /// Reused for every record.
     buffer: Vec<u8>,
     next_sequence: u64,
@@ -82,6 +81,8 @@ impl Log {
                 for found in segments.iter().chain([&last]) {
                     disk.open(&found.path)?.sync()?;
                 }
+                // Names of segments, too, may not have been durable yet.
+                disk.sync_folder(folder)?;
                 let file = disk.open(&last.path)?;
                 Current {
                     header: last.header,
@@ -107,8 +108,6 @@ impl Log {
                     .map_err(AppendError::into_io)?
             }
         };
-        // Names of segments, too, may not have been durable yet.
-        disk.sync_folder(folder)?;
         let spares = Spares::start(disk.clone(), folder, options.segment_size_bytes)?;
         let history = Arc::new(History {
             closed: Mutex::new(segments),
@@ -120,7 +119,6 @@ impl Log {
             current,
             spares,
             history,
-            small_segment_size_bytes: options.first_segment_size_bytes,
             buffer: Vec::new(),
             next_sequence,
         })
@@ -151,7 +149,7 @@ impl Log {
         commits.for_each(|commit| self.buffer.extend_from_slice(commit));
         let size_bytes = record::size_bytes(self.buffer.len() - record::HEADER_SIZE_BYTES) as u64;
         if self.current.offset + size_bytes > self.current.header.size_bytes {
-            self.roll(size_bytes)?;
+            self.roll()?;
         }
         assert!(
             self.current.offset + size_bytes <= self.current.header.size_bytes,
@@ -175,15 +173,11 @@ impl Log {
         Ok(size_bytes)
     }
 
-    /// Goes on in a new segment with room for a record of `needed_bytes`.
-    fn roll(&mut self, needed_bytes: u64) -> Result<(), AppendError> {
+    /// Goes on in a new segment.
+    fn roll(&mut self) -> Result<(), AppendError> {
         let spare = match self.spares.take() {
             Some(spare) => spare,
-            None => {
-                let fitting = segment::HEADER_SIZE_BYTES as u64 + needed_bytes;
-                let size_bytes = self.small_segment_size_bytes.max(fitting);
-                self.spares.make_small(size_bytes).map_err(failure)?
-            }
+            None => self.spares.make_in_a_hurry().map_err(failure)?,
         };
         let number = self.current.header.number + 1;
         let next = start_segment(&*self.disk, &self.folder, spare, number, self.next_sequence)?;
@@ -267,6 +261,7 @@ fn failure(error: io::Error) -> AppendError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::{DiskFault, DiskOperation, FaultDisk};
     use crate::log::{RealDisk, replay};
 
     const OPTIONS: LogOptions = LogOptions {
@@ -345,6 +340,31 @@ mod tests {
         drop(log);
         let (_, seen) = open(folder.path(), last - 2);
         assert_eq!(seen, [(last - 1, group(99).concat().into())]);
+    }
+
+    /// The thread that makes spares cannot make the first one: the roll has to.
+    #[test]
+    fn a_segment_made_in_a_hurry_is_like_any_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = FaultDisk::new();
+        // The first file is the first segment.
+        disk.fault_at(DiskOperation::Create, 2, DiskFault::Fail);
+        let replayed = replay(&disk, folder.path(), 0, &mut |_, _| Ok(())).unwrap();
+        let mut log = Log::open(Arc::new(disk), folder.path(), replayed, OPTIONS).unwrap();
+        while !log.spares.has_failed() {
+            std::thread::yield_now();
+        }
+        while log.current.header.number == 1 {
+            log.append(group(1).iter()).unwrap();
+        }
+        let size_bytes = log.current.file.size_bytes().unwrap();
+        assert_eq!(size_bytes, OPTIONS.segment_size_bytes);
+        assert_eq!(log.current.header.size_bytes, size_bytes);
+        log.append(group(2).iter()).unwrap();
+        let last = log.next_sequence - 1;
+        drop(log);
+        let (_, seen) = open(folder.path(), last - 2);
+        assert_eq!(seen, [(last - 1, group(2).concat().into())]);
     }
 
     #[test]

@@ -102,7 +102,7 @@ fn twenty_thousand_alarms_for_the_same_moment_all_fire() {
         // Nothing can be committed when they fall due, so each of them is put off; the next node
         // finds them all overdue.
         world.store().refuse_writes(Some("the disk is full"));
-        world.advance(Duration::from_secs(10)).await;
+        world.advance(Duration::from_secs(2)).await;
         world.restart().await;
         FIRED.set(BTreeMap::new());
         world.store().refuse_writes(None);
@@ -255,9 +255,13 @@ async fn begin_with_two_pages(test: impl AsyncFnOnce(&Runtime, &SlowPages)) {
 }
 
 async fn until_reading(store: &SlowPages) {
-    while !store.is_reading() {
-        sleep(Duration::from_millis(1)).await;
-    }
+    let begun = async {
+        while !store.is_reading() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let begun = tokio::time::timeout(Duration::from_secs(600), begun).await;
+    begun.expect("a page is read");
 }
 
 /// An alarm is committed while the second page is being read. It belongs behind the window's end,

@@ -157,10 +157,7 @@ pub(super) struct Node {
 impl Node {
     /// Starts it over an empty store. Needs a runtime with paused time.
     pub(super) fn start<A: Actor>(commits_take: Duration) -> Self {
-        let (store, clock) = (
-            SlowStore::new(commits_take),
-            Clock::starting_at(BEGINNING),
-        );
+        let (store, clock) = (SlowStore::new(commits_take), Clock::starting_at(BEGINNING));
         let runtime = start::<A>(&store, &clock);
         Self {
             runtime,

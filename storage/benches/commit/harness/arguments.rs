@@ -18,7 +18,7 @@ pub(super) struct Arguments {
 impl Arguments {
     pub(super) fn read(subjects: Vec<Subject>) -> Self {
         let mut arguments = Self {
-            pub(super) duration: Duration::from_secs(2),
+            duration: Duration::from_secs(2),
             rounds: 1,
             subjects,
             writers: vec![1, 16, 64, 256],

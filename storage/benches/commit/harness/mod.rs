@@ -11,7 +11,7 @@
     reason = "a bench measures real time on real threads"
 )]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use abide_storage::{Engine, EngineKind, LogStore, Options, RedbEngine, Row, SledEngine, Store};
@@ -144,7 +144,7 @@ pub(crate) fn main(subjects: Vec<Subject>) {
 }
 
 fn run(subject: &Subject, writers: usize, arguments: &Arguments) -> Run {
-    let folder = tempfile::tempdir_in(arguments.folder()).unwrap();
+    let folder = tempfile::tempdir_in(beside_the_program()).unwrap();
     let path = folder.path();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -179,4 +179,10 @@ fn run(subject: &Subject, writers: usize, arguments: &Arguments) -> Run {
             run
         }
     }
+}
+
+/// A folder of the build: a temporary one may be in memory, where a sync costs nothing.
+fn beside_the_program() -> PathBuf {
+    let program = std::env::current_exe().unwrap();
+    program.parent().unwrap().into()
 }
