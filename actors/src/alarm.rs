@@ -65,8 +65,14 @@ impl AlarmTable {
         })
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.rows.len()
+    /// How many alarms actor code has set; the one whose handler runs is none of them.
+    pub(crate) fn set_count(&self) -> usize {
+        self.rows.len() - usize::from(self.hidden.is_some())
+    }
+
+    /// Whether actor code has set the alarm, and it is not the one whose handler runs.
+    pub(crate) fn is_set(&self, name: &str) -> bool {
+        self.rows.contains_key(name) && self.hidden.as_deref() != Some(name)
     }
 
     pub(crate) fn contains(&self, name: &str) -> bool {

@@ -260,12 +260,20 @@ impl TurnContext {
         let mut stage = self.shared.stage.lock();
         let known = self.shared.alarms.lock();
         let max = self.shared.node.limits.alarms_per_object_max;
-        let count = |(staged, at): (&Arc<str>, &Option<Timestamp>)| -> isize {
-            isize::from(at.is_some()) - isize::from(known.contains(staged))
+        // What the object would have after the turn, without this alarm.
+        let others = {
+            let staged = stage.alarms.iter().filter(|(staged, _)| &***staged != name);
+            let change = |(staged, at): (&Arc<str>, &Option<Timestamp>)| {
+                isize::from(at.is_some()) - isize::from(known.is_set(staged))
+            };
+            let known_others = known.set_count() - usize::from(known.is_set(name));
+            known_others.saturating_add_signed(staged.map(change).sum())
         };
-        let others = stage.alarms.iter().filter(|(staged, _)| &***staged != name);
-        let total = known.len().saturating_add_signed(others.map(count).sum());
-        if !known.contains(name) && total >= max {
+        let is_there = stage
+            .alarms
+            .get(name)
+            .map_or(known.is_set(name), Option::is_some);
+        if !is_there && others >= max {
             return Err(CallError::LimitExceeded {
                 what: "alarms of an object",
                 limit: max.to_string(),

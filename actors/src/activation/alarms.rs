@@ -6,7 +6,7 @@ use abide_storage::{ScheduledAlarm, Timestamp};
 use bytes::Bytes;
 
 use super::seal::{AlarmTurn, Sealed};
-use super::turn::Failure;
+use super::turn::{Failure, OnUnwind};
 use super::{Activation, Flow};
 use crate::alarm::{AlarmRow, TRY_AGAIN, retry_wait};
 use crate::call::Origin;
@@ -41,6 +41,9 @@ impl Activation {
             row: row.clone(),
         };
         let deadline = self.own_deadline();
+        let node = self.shared.node.clone();
+        let lost = entry.clone();
+        let _unwinding = OnUnwind::new(move || node.alarms.put_off(&node, lost, TRY_AGAIN));
         let result = self
             .turn(
                 Message::Alarm(alarm),

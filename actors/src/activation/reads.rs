@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use abide_storage::{CommitError, Effect, Version};
@@ -29,7 +29,7 @@ const READS_PER_POLL: usize = 64;
 /// A call of a method that only reads.
 pub(super) struct Read {
     pub(super) call: Arc<Call>,
-    pub(super) reply: oneshot::Sender<Result<Reply, CallError>>,
+    pub(super) reply: Sender,
     pub(super) wait: Option<Wait>,
 }
 
@@ -54,6 +54,7 @@ impl Activation {
         } = self;
         let incarnation: &dyn Incarnation = &**incarnation;
         let version = shared.version();
+        let broken = OnceLock::new();
         let mut reads = Reads {
             shared,
             gate,
@@ -61,7 +62,8 @@ impl Activation {
             open: FuturesUnordered::new(),
             panicked: false,
         };
-        let mut first = Some(Box::pin(run(incarnation, shared, first)));
+        let open = |read| Box::pin(run(incarnation, shared, read, &broken));
+        let mut first = Some(open(first));
         let ended = std::future::poll_fn(|cx| {
             // The common read never waits: it is answered without the set.
             if let Some(mut read) = first.take() {
@@ -73,11 +75,14 @@ impl Activation {
                     Poll::Pending => reads.open.push(read),
                 }
             }
-            reads.poll(cx, |read| Box::pin(run(incarnation, shared, read)))
+            reads.poll(cx, open)
         })
         .await;
         let panicked = reads.panicked;
-        // After a failed commit the open reads end unanswered; dropping them tells their callers.
+        if let Err(error) = &ended {
+            // What the open reads saw may never have been durable.
+            broken.get_or_init(|| error.clone());
+        }
         drop(reads);
         // A read stages nothing by its types, except frames to sessions it has got hold of.
         let staged = std::mem::take(&mut *shared.stage.lock());
@@ -92,10 +97,31 @@ impl Activation {
     }
 }
 
-type Answered = (
-    oneshot::Sender<Result<Reply, CallError>>,
-    Result<Payload, CallError>,
-);
+type Sender = oneshot::Sender<Result<Reply, CallError>>;
+type Answered = (Sender, Result<Payload, CallError>);
+
+/// The caller of an open read: told when the read is dropped because an earlier commit has failed.
+struct Caller<'a> {
+    reply: Option<Sender>,
+    broken: &'a OnceLock<CommitError>,
+}
+
+impl Caller<'_> {
+    fn answered(mut self, result: Result<Payload, CallError>) -> Answered {
+        (self.reply.take().expect("a read is answered once"), result)
+    }
+}
+
+impl Drop for Caller<'_> {
+    fn drop(&mut self) {
+        if let Some(reply) = self.reply.take()
+            && let Some(error) = self.broken.get()
+        {
+            // A receiver that is gone has stopped waiting.
+            drop(reply.send(Err(CallError::EarlierCommit(error.clone()))));
+        }
+    }
+}
 
 impl<F: Future<Output = Answered> + Unpin> Reads<'_, F> {
     /// Lets out what is durable, takes further reads in, answers those that are done.
@@ -161,14 +187,23 @@ fn is_read(shared: &Shared, envelope: &Envelope) -> bool {
 }
 
 /// One read, with its deadline and its panics contained.
-async fn run(incarnation: &dyn Incarnation, shared: &Arc<Shared>, read: Read) -> Answered {
+async fn run(
+    incarnation: &dyn Incarnation,
+    shared: &Arc<Shared>,
+    read: Read,
+    broken: &OnceLock<CommitError>,
+) -> Answered {
     let Read { call, reply, wait } = read;
+    let caller = Caller {
+        reply: Some(reply),
+        broken,
+    };
     let now = monotonic();
     let exceeded = CallError::DeadlineExceeded {
         effect: Effect::None,
     };
     if now >= call.deadline.0 {
-        return (reply, Err(exceeded));
+        return caller.answered(Err(exceeded));
     }
     let deadline = call
         .deadline
@@ -186,5 +221,5 @@ async fn run(incarnation: &dyn Incarnation, shared: &Arc<Shared>, read: Read) ->
         Err(_elapsed) => Err(exceeded),
     };
     drop(wait);
-    (reply, result)
+    caller.answered(result)
 }

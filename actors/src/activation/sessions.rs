@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::seal::Sealed;
-use super::turn::Failure;
+use super::turn::{Failure, OnUnwind};
 use super::{Activation, Flow};
 use crate::call::{CallError, Origin};
 use crate::connect::ConnectError;
@@ -130,6 +130,9 @@ impl Activation {
         if !known || !self.callbacks().disconnected {
             return Flow::GoOn;
         }
+        let (node, slot) = (self.shared.node.clone(), self.shared.slot.clone());
+        let again = (session.clone(), close.clone());
+        let _unwinding = OnUnwind::new(move || node.disconnected_again(&slot, again.0, again.1));
         let gone = self.shared.session(session.clone());
         let message = Message::Disconnected {
             session: gone,

@@ -194,3 +194,23 @@ impl Activation {
         self.shared.slot.object()
     }
 }
+
+/// Does something when the activation is torn down in the middle of a message: actor code has
+/// panicked where nobody catches it, as in the `Drop` of its value.
+pub(super) struct OnUnwind<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> OnUnwind<F> {
+    pub(super) fn new(then: F) -> Self {
+        Self(Some(then))
+    }
+}
+
+impl<F: FnOnce()> Drop for OnUnwind<F> {
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Some(then) = self.0.take()
+        {
+            then();
+        }
+    }
+}

@@ -73,9 +73,10 @@ impl Activation {
                 }
                 // **bounded**: reads write nothing, but behind a slow commit their answers are held,
                 // too; when so many are, messages wait in the mailbox, which says when it is full.
-                let next = match self.gate.depth() < held_max {
-                    true => slot.mailbox.poll_next(cx),
-                    false => Poll::Pending,
+                let next = if self.gate.depth() < held_max {
+                    slot.mailbox.poll_next(cx)
+                } else {
+                    Poll::Pending
                 };
                 match next {
                     Poll::Ready(Envelope::Evict) => {

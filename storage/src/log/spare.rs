@@ -213,13 +213,13 @@ fn spare_number(path: &Path) -> u64 {
 /// How a file is filled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pace {
-    /// Somebody waits.
+    /// Somebody waits: nothing is synced, because the sync of the header comes next.
     Hurry,
-    /// The disk is left to others half of the time.
+    /// Durable, and the disk is left to others half of the time.
     Background,
 }
 
-/// Writes zeros up to `size_bytes` and makes them durable, unless told to stop.
+/// Writes zeros up to `size_bytes`, unless told to stop.
 pub(super) fn fill_with_zeros(
     file: &dyn LogFile,
     size_bytes: u64,
@@ -238,9 +238,9 @@ pub(super) fn fill_with_zeros(
             .unwrap_or(usize::MAX)
             .min(CHUNK_SIZE_BYTES);
         file.write_at(&zeros[..chunk], offset)?;
-        file.sync()?;
         offset += chunk as u64;
         if pace == Pace::Background {
+            file.sync()?;
             thread::sleep(clock::now().duration_since(started).min(PAUSE_MAX));
         }
     }

@@ -261,7 +261,7 @@ fn failure(error: io::Error) -> AppendError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::{DiskFault, DiskOperation, FaultDisk};
+    use crate::fault::{DiskFault, DiskOperation, FaultDisk, PowerSwitch};
     use crate::log::{RealDisk, replay};
 
     const OPTIONS: LogOptions = LogOptions {
@@ -346,7 +346,7 @@ mod tests {
     #[test]
     fn a_segment_made_in_a_hurry_is_like_any_other() {
         let folder = tempfile::tempdir().unwrap();
-        let disk = FaultDisk::new();
+        let disk = FaultDisk::new(PowerSwitch::never());
         // The first file is the first segment.
         disk.fault_at(DiskOperation::Create, 2, DiskFault::Fail);
         let replayed = replay(&disk, folder.path(), 0, &mut |_, _| Ok(())).unwrap();
