@@ -13,6 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("abide-bench-server", &["abide"]),
     ("abide-load", &[]),
     ("abide-bench-start", &["abide-storage"]),
+    ("abide-bench-sqlite", &["abide-storage"]),
     ("xtask", &[]),
 ];
 
