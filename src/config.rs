@@ -38,6 +38,10 @@ settings! {
     /// Form of the log on standard error: text for people, json for machines.
     log_format: LogFormat, "ABIDE_LOG_FORMAT", LogFormat::Text;
 
+    /// Space kept free on the disk of the data folder. Below it writes are refused with 507 and reads
+    /// go on, so that the store never meets the very end of the disk; it recovers by itself.
+    disk_reserve: Size, "ABIDE_DISK_RESERVE", Size::mib(64), Size::mib(1) => Size::gib(1_024);
+
     /// What is logged: a level, or directives such as "info,abide_storage=debug".
     log_filter: String, "ABIDE_LOG_FILTER", "info".to_owned();
 

@@ -243,9 +243,9 @@ fn commit_problem(kind: &'static Code, error: &CommitError) -> Problem {
             Problem::new(kind, said).retry_after(Duration::from_millis(100))
         }
         CommitError::TooLarge { .. } => Problem::new(kind, error.to_string()),
-        CommitError::DiskFull { .. } => Problem::new(kind, "the server's disk is full")
-            .retry_after(Duration::from_secs(5))
-            .caused_by(error),
+        CommitError::DiskFull { .. } => {
+            Problem::new(kind, "the server's disk is full").retry_after(Duration::from_secs(5))
+        }
         CommitError::Refused { .. } => Problem::new(
             kind,
             "the store takes no writes until the server is restarted",

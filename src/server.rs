@@ -298,6 +298,7 @@ async fn open_store(config: &Config) -> Result<OpenStore> {
     };
     let options = Options {
         engine,
+        disk_reserve_bytes: config.disk_reserve.as_usize() as u64,
         ..Options::default()
     };
     let path = config.data.clone();

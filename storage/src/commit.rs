@@ -206,6 +206,12 @@ impl Store for LogStore {
             _ => return Err(fenced()),
         };
         limits::check(&commit, shared.options.commit_size_max_bytes)?;
+        if let Some(reason) = shared.failure.get() {
+            // Before the space is looked at: a failed store does not recover when space returns.
+            return Err(CommitError::Refused {
+                reason: reason.clone(),
+            });
+        }
         if shared.space.is_low() {
             return Err(shared.space.refusal());
         }

@@ -100,6 +100,12 @@ pub enum OpenError {
         /// What the engine says.
         problem: String,
     },
+    /// The path names something else.
+    #[error("{} is a file: name a folder for the data, one that exists or one to be made", path.display())]
+    NotAFolder {
+        /// The path.
+        path: PathBuf,
+    },
     /// This process may not write there.
     #[error("{} cannot be written by this user: {source}", path.display())]
     NotWritable {
@@ -143,6 +149,9 @@ impl Folder {
     /// Locks the folder, and makes it one when it is empty or absent.
     pub(crate) fn open(path: &Path, engine: EngineKind) -> Result<Self, OpenError> {
         let io_error = |source| OpenError::from_io(path, source);
+        if path.is_file() {
+            return Err(OpenError::NotAFolder { path: path.into() });
+        }
         fs::create_dir_all(path).map_err(io_error)?;
         // Looked at before the lock file is made, so that a refused folder stays as it was.
         let is_new = !check(path, engine)?;

@@ -139,6 +139,15 @@ fn the_alarms_of_release_1_fire() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             assert_eq!(fired, release_1::FIRED, "{engine}");
+            // What has fired is found and removed where release 1 had put it; the parked one stays.
+            let waiting = release_1::call(&node, "waiting", "describe", "[]").await;
+            assert_eq!(
+                waiting, "entries 0, alarms [(\"failing\", 0)], rows {}",
+                "{engine}"
+            );
+            let target = node.target("ledger", "waiting").unwrap();
+            let opened = store.open(&target.object).await.unwrap();
+            assert_eq!(opened.alarms.len(), 1, "{engine}");
             node.drain().await;
             store.shutdown().await;
         });

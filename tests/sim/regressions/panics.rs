@@ -10,7 +10,7 @@ use abide_storage::Effect;
 use serde::{Deserializer, Serializer};
 use tokio::time::timeout;
 
-use crate::support::{begin, note, take_notes};
+use crate::support::{begin, note, settle, take_notes};
 
 /// When the alarm of every object here is due.
 const ALARM_AFTER: Duration = Duration::from_secs(600);
@@ -111,7 +111,16 @@ impl Fragile {
         Ok(())
     }
 
-    /// Fails the first time when the mine is laid.
+    /// Fails as long as the mine is laid.
+    fn disconnected(&mut self, _: &Session, _: &Close) -> Result<(), ActorError> {
+        if MINE.get().is_some() {
+            return Err(failure());
+        }
+        note("left");
+        Ok(())
+    }
+
+    /// Fails as long as the mine is laid.
     fn alarm(&mut self, _alarm: Alarm) -> Result<(), ActorError> {
         if MINE.get().is_some() {
             return Err(failure());
@@ -153,7 +162,7 @@ async fn assert_well(world: &World, session: TestSession) {
     let before = fragile.add(0).await.unwrap();
     assert_eq!(fragile.add(1).await.unwrap(), before + 1);
     world.advance(2 * ALARM_AFTER).await;
-    assert_eq!(take_notes(), ["alarm"]);
+    assert!(take_notes().contains(&"alarm".to_owned()));
     drop(session);
     world.advance(Duration::from_secs(60)).await;
     assert_eq!(
@@ -308,22 +317,20 @@ fn a_session_outlives_its_frame_when_drop_panics() {
     });
 }
 
-/// The turn that is undone is that of a session that comes.
+/// The turn that is undone is that of a session that comes: it was never on the object, which must
+/// not hear of its end either.
 #[test]
 fn a_client_is_answered_when_drop_panics() {
     world(async |world| {
         let session = arrange(world, 5).await;
         MINE.set(Some(Place::Drop));
-        let connected = timeout(
-            Duration::from_secs(10),
-            world.connect("fragile", "a", "fail"),
-        );
-        connected.await.expect("it is answered").unwrap_err();
-        assert_eq!(
-            world.runtime().stats().sessions,
-            1,
-            "it never was on the object"
-        );
+        let connected = world.connect("fragile", "a", "fail");
+        let connected = timeout(Duration::from_secs(10), connected).await;
+        connected.expect("it is answered").unwrap_err();
+        assert_eq!(MINE.get(), None, "the mine was met");
+        settle(world).await;
+        assert_eq!(world.runtime().stats().sessions, 1);
+        assert_eq!(take_notes(), [""; 0]);
         assert_well(world, session).await;
     });
 }
@@ -339,5 +346,20 @@ fn an_alarm_outlives_its_turn_when_drop_panics() {
         world.advance(Duration::from_secs(2)).await;
         assert_eq!(MINE.get(), None, "the mine was met");
         assert_well(world, session).await;
+    });
+}
+
+/// The turn that is undone is that of a session's end, which the object has not taken note of.
+#[test]
+fn a_sessions_end_outlives_its_turn_when_drop_panics() {
+    world(async |world| {
+        let session = arrange(world, 5).await;
+        MINE.set(Some(Place::Drop));
+        drop(session);
+        world.advance(Duration::from_secs(5)).await;
+        assert_eq!(MINE.get(), None, "the mine was met");
+        assert_eq!(take_notes(), ["left"]);
+        let next = world.connect("fragile", "a", "").await.unwrap();
+        assert_well(world, next).await;
     });
 }
