@@ -47,6 +47,10 @@ impl Activation {
             return Flow::GoOn;
         }
         let origin = request.origin.clone();
+        let (slot, failed) = (self.shared.slot.clone(), session.clone());
+        let _unwinding = OnUnwind::new(move || {
+            slot.sessions.remove(&failed);
+        });
         let message = Message::Connected {
             session: self.shared.session(session.clone()),
             request,
