@@ -64,6 +64,9 @@ impl Committer {
     fn take_group(&self, group: &mut Vec<Pending>) -> bool {
         let shared = &*self.shared;
         let size_max_bytes = self.group_size_max_bytes();
+        // The writers just answered are about to commit again: whoever is ready to run may do so
+        // before the group is closed. Without others to run this returns at once; it is no wait.
+        thread::yield_now();
         let mut queue = shared.queue.lock();
         loop {
             match shared.committer_stop.get() {
