@@ -19,7 +19,7 @@ use proc_macro::TokenStream;
 
 /// Makes a type an actor: goes on its one `impl` block with the calls and callbacks.
 ///
-/// ```ignore
+/// ```text
 /// #[actor]
 /// impl Counter {
 ///     /// Adds `by`, returns the new value.
