@@ -17,7 +17,7 @@ use crate::rng::Rng;
 
 /// First retry of a failed alarm comes after this, doubling with each failure. The figures are
 /// those of Cloudflare's Durable Objects (`workerd` `server/alarm-scheduler.h`).
-const RETRY_FIRST: Duration = Duration::from_secs(2);
+const RETRY_FIRST_MS: u64 = 2_000;
 /// Doublings before the wait stays the same: 2 s · 2⁹ = 1,024 s.
 const RETRY_DOUBLINGS_MAX: u32 = 9;
 /// Jitter on top of each wait, as a part of it.
@@ -26,8 +26,7 @@ const RETRY_JITTER_DIVISOR: u64 = 4;
 /// How long to wait after the `failures`-th failure in a row (1 is the first).
 pub(crate) fn retry_wait(failures: u32, rng: &Rng) -> Duration {
     let doublings = failures.saturating_sub(1).min(RETRY_DOUBLINGS_MAX);
-    let wait_ms = 2_000_u64 << doublings;
-    debug_assert_eq!(RETRY_FIRST.as_millis(), 2_000, "the shift starts from it");
+    let wait_ms = RETRY_FIRST_MS << doublings;
     Duration::from_millis(wait_ms + rng.jitter_ms(wait_ms / RETRY_JITTER_DIVISOR))
 }
 
