@@ -17,9 +17,10 @@ mod document;
 #[path = "../examples/kv/kv.rs"]
 mod kv;
 
-// Many small, short-lived allocations on many threads: what this allocator is made for.
+// Its background thread gives the memory of passivated objects back to the system ten seconds
+// later; mimalloc, 3 % cheaper per call, kept it.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let server = Server::builder();

@@ -18,7 +18,6 @@ use std::sync::Arc;
 
 use abide_storage::{CommitError, Epoch};
 use bytes::Bytes;
-use tokio::time::Instant;
 
 use crate::alarm::TRY_AGAIN_LATER;
 use crate::call::CallError;
@@ -33,7 +32,7 @@ use crate::node::Node;
 use crate::session::Close;
 use crate::turn::Shared;
 
-use wait::{Next, Ticks};
+use wait::{Idleness, Next, Ticks};
 
 /// The in-memory incarnation of an actor.
 struct Activation {
@@ -47,7 +46,7 @@ struct Activation {
     stored: bool,
     gate: OutputGate<Departure>,
     ticks: Ticks,
-    last_turn: Instant,
+    idleness: Idleness,
     /// Set when the activation is to end once nothing is left to do.
     ending: bool,
     /// Encoding buffer, kept from turn to turn.

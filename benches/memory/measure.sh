@@ -51,7 +51,7 @@ objects() {
   load calls --method "$method" --connections 1 --objects "$OBJECTS" --rate $((OBJECTS / seconds)) --duration "$seconds"
   grep -q '"errors":{},' "$data/load"
   report "object, $method, active" "$OBJECTS" "$before"
-  sleep $((idle + 10))
+  sleep $((idle + 20)) # the allocator gives pages back ten seconds after their last use
   report "object, $method, after the idle time" "$OBJECTS" "$before"
   stop
 }

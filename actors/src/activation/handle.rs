@@ -9,7 +9,6 @@ use super::seal::Sealed;
 use super::turn::Failure;
 use super::{Activation, Flow};
 use crate::call::{Access, Call, CallError, Origin, Reply};
-use crate::clock::monotonic;
 use crate::departure::Answer as Addressee;
 use crate::mailbox::{Envelope, Fetch};
 use crate::message::{Answer, Message};
@@ -37,7 +36,7 @@ impl Activation {
                 Flow::GoOn
             }
         };
-        self.last_turn = monotonic();
+        self.idleness.interrupt();
         flow
     }
 
@@ -126,7 +125,7 @@ impl Activation {
             return Flow::GoOn;
         }
         let flow = self.logged(Message::Tick).await;
-        self.last_turn = monotonic();
+        self.idleness.interrupt();
         flow
     }
 

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Activation;
-use super::wait::Ticks;
+use super::wait::{Idleness, Ticks};
 use crate::alarm::AlarmTable;
 use crate::call::CallError;
 use crate::catalog::Slot;
-use crate::clock::monotonic;
 use crate::gate::OutputGate;
 use crate::kind::Incarnation;
 use crate::node::Node;
@@ -42,7 +41,7 @@ impl Activation {
             stored,
             gate: OutputGate::new(),
             ticks: Ticks::default(),
-            last_turn: monotonic(),
+            idleness: Idleness::new(node.limits.idle_timeout),
             ending: false,
             scratch: Vec::new(),
         })

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use abide_storage::CommitError;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use super::Activation;
 use crate::clock::monotonic;
@@ -50,15 +50,49 @@ impl Ticks {
     }
 }
 
+/// When the activation has had nothing to do for long enough.
+///
+/// One timer for its whole life: it is not moved with each turn, but when it fires too early.
+pub(super) struct Idleness {
+    timeout: Duration,
+    last_turn: Instant,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Idleness {
+    pub(super) fn new(timeout: Duration) -> Self {
+        let last_turn = monotonic();
+        let sleep = Box::pin(tokio::time::sleep_until(last_turn + timeout));
+        Self {
+            timeout,
+            last_turn,
+            sleep,
+        }
+    }
+
+    /// A turn has just ended.
+    pub(super) fn interrupt(&mut self) {
+        self.last_turn = monotonic();
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            std::task::ready!(self.sleep.as_mut().poll(cx));
+            let end = self.last_turn + self.timeout;
+            if self.sleep.deadline() >= end {
+                return Poll::Ready(());
+            }
+            self.sleep.as_mut().reset(end);
+        }
+    }
+}
+
 impl Activation {
     /// Lets out what becomes durable while it waits for the next message. Messages come before
     /// idleness: a busy actor is never passivated.
     pub(super) async fn next(&mut self) -> Next {
         let slot = self.shared.slot.clone();
-        let idle_timeout = self.shared.node.limits.idle_timeout;
         let held_max = self.shared.node.limits.pipelined_commits_max;
-        let idle = tokio::time::sleep_until(self.last_turn + idle_timeout);
-        tokio::pin!(idle);
         std::future::poll_fn(|cx| {
             loop {
                 let open = match self.poll_gate(cx) {
@@ -89,7 +123,7 @@ impl Activation {
                 if open && self.ending {
                     return Poll::Ready(Next::Nothing);
                 }
-                if open && !self.ticks.is_set() && idle.as_mut().poll(cx).is_ready() {
+                if open && !self.ticks.is_set() && self.idleness.poll(cx).is_ready() {
                     return Poll::Ready(Next::Nothing);
                 }
                 return Poll::Pending;

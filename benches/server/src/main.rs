@@ -13,7 +13,7 @@ use crate::objects::{Counter, Echo, Room};
 
 // As in the `abide` binary, so that what is measured here holds there.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     Server::builder()
