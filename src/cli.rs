@@ -22,6 +22,11 @@ pub(crate) struct Cli {
 enum Command {
     /// Runs the server. The default.
     Serve(Box<Serve>),
+    /// Reads the data folder of a stopped server from end to end and says what is wrong with it.
+    ///
+    /// Takes the settings of `serve`, of which it uses `data`. Exit code 0: sound; 1: it has
+    /// problems, or cannot be checked.
+    Check(Box<Serve>),
     /// Prints the default abide.toml, every setting with its range and reason; or checks a file.
     Config {
         /// A file to check instead.
@@ -44,6 +49,8 @@ struct Serve {
 pub(crate) enum Task {
     /// Run the server.
     Serve(Box<Config>),
+    /// Check the data folder.
+    Check(Box<Config>),
     /// Say this on standard output and be done.
     Print(String),
 }
@@ -54,6 +61,7 @@ impl Cli {
         match self.command {
             None => self.serve.task(),
             Some(Command::Serve(serve)) => serve.task(),
+            Some(Command::Check(serve)) => Ok(Task::Check(Box::new(serve.config()?))),
             Some(Command::Config { check: None }) => Ok(Task::Print(config::default_file())),
             Some(Command::Config { check: Some(path) }) => {
                 config::read_file(&path)?.into_config().validate()?;
@@ -68,8 +76,11 @@ impl Cli {
 
 impl Serve {
     fn task(self) -> Result<Task, ConfigError> {
-        let config = Config::load(self.layer, self.config.as_deref())?;
-        Ok(Task::Serve(Box::new(config)))
+        Ok(Task::Serve(Box::new(self.config()?)))
+    }
+
+    fn config(self) -> Result<Config, ConfigError> {
+        Config::load(self.layer, self.config.as_deref())
     }
 }
 
@@ -106,8 +117,16 @@ mod tests {
         ] {
             match task(arguments) {
                 Task::Serve(config) => assert_eq!(config.engine, Engine::Memory),
-                Task::Print(text) => panic!("{text}"),
+                other => panic!("{other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn a_check_takes_the_settings_of_serve() {
+        match task(&["check", "--data", "elsewhere"]) {
+            Task::Check(config) => assert_eq!(config.data.to_str(), Some("elsewhere")),
+            other => panic!("{other:?}"),
         }
     }
 

@@ -34,6 +34,12 @@ pub enum Error {
         /// What the operating system says.
         source: io::Error,
     },
+    /// `abide check` found problems, and has told them.
+    #[error("the data folder has {count} problem{}, told above", if *count == 1 { "" } else { "s" })]
+    Unsound {
+        /// How many.
+        count: u64,
+    },
     /// Threads or signal handlers could not be set up.
     #[error("the process could not be set up")]
     Process(#[source] io::Error),

@@ -41,6 +41,7 @@
 // The macro writes paths that begin with `::abide`, in this crate too.
 extern crate self as abide;
 
+mod check;
 mod cli;
 pub mod config;
 mod error;

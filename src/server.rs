@@ -11,6 +11,7 @@ use clap::Parser as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::check;
 use crate::cli::{self, Cli, Task};
 use crate::config::{Config, Engine};
 use crate::error::{Error, Result};
@@ -76,6 +77,7 @@ impl Builder {
                 cli::print(&text);
                 Ok(())
             }
+            Task::Check(config) => check::run(&config),
             Task::Serve(config) => {
                 let runtime = tokio_runtime(config.thread_count()).map_err(Error::Process)?;
                 runtime.block_on(self.config(*config).serve_until_signal())
@@ -109,6 +111,8 @@ impl Builder {
                 cli::print(&text);
                 Ok(())
             }
+            // Blocks this thread, which has nothing else to do.
+            Task::Check(config) => check::run(&config),
             Task::Serve(config) => self.config(*config).serve_until_signal().await,
         }
     }

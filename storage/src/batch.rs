@@ -19,6 +19,15 @@ pub enum Section {
     // 0x30 durable session frames: reserved for what DESIGN.md names and later releases store.
 }
 
+impl Section {
+    const ALL: [Self; 3] = [Self::State, Self::Alarm, Self::Data];
+
+    /// Whether this release stores rows under the number.
+    pub(crate) fn is_known(number: u8) -> bool {
+        Self::ALL.iter().any(|section| *section as u8 == number)
+    }
+}
+
 /// One change to one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {

@@ -32,6 +32,7 @@ use crate::store::{
     ScheduledAlarm, Store, Ticket,
 };
 
+mod check;
 mod checkpointer;
 mod committer;
 mod counters;
@@ -46,6 +47,7 @@ mod row;
 mod shared;
 mod space;
 
+pub use check::{CheckReport, Problem, check};
 pub use counters::StoreMetrics;
 pub use opening::{OpenReport, Seams};
 pub use options::{EngineKind, Options};

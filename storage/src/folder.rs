@@ -169,6 +169,29 @@ impl Folder {
         })
     }
 
+    /// Locks a folder that exists, and says which engine it was made with. Makes nothing.
+    pub(crate) fn open_existing(path: &Path) -> Result<(Self, EngineKind), OpenError> {
+        let not_one = |problem: String| OpenError::NotADataFolder {
+            path: path.into(),
+            problem,
+        };
+        let text = match fs::read_to_string(path.join("FORMAT")) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(not_one("there is no FORMAT".into()));
+            }
+            Err(source) => return Err(OpenError::from_io(path, source)),
+        };
+        let name = text.lines().find_map(|line| line.strip_prefix("engine "));
+        let name = name.ok_or_else(|| not_one("FORMAT names no engine".into()))?;
+        let engine = EngineKind::from_name(name)
+            .ok_or_else(|| not_one(format!("this build has no engine '{name}'")))?;
+        check(path, engine)?;
+        let lock = lock(path)?;
+        let path = path.into();
+        Ok((Self { path, _lock: lock }, engine))
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

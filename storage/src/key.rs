@@ -201,6 +201,42 @@ pub(crate) fn decode_alarm(key: &Bytes, value: &[u8]) -> Result<ScheduledAlarm, 
     })
 }
 
+/// What a row of the engine is, as far as its key tells.
+#[derive(Debug)]
+pub(crate) enum EngineKey {
+    Meta,
+    Header { namespace: Namespace, id: ObjectId },
+    Row { id: ObjectId, section: u8 },
+    Alarm(ScheduledAlarm),
+}
+
+/// Reads any row of the engine; an error when no release writes such a row.
+pub(crate) fn decode(key: &Bytes, value: &[u8]) -> Result<EngineKey, ReadError> {
+    match key.first() {
+        Some(&META) if *key == meta() => {
+            decode_value::<Meta>(value)?;
+            Ok(EngineKey::Meta)
+        }
+        Some(&HEADER) => {
+            let id = decode_header_id(key)?;
+            let name = key.get(1..key.len() - ID_SIZE_BYTES - 1);
+            let namespace = name
+                .and_then(|name| std::str::from_utf8(name).ok())
+                .and_then(|name| Namespace::new(name).ok())
+                .filter(|namespace| *key == header(namespace, &id))
+                .ok_or_else(|| corrupt("header", key))?;
+            decode_value::<Header>(value)?;
+            Ok(EngineKey::Header { namespace, id })
+        }
+        Some(&ROW) => match (id_at(key, 1), key.get(ROW_PREFIX_SIZE_BYTES)) {
+            (Some(id), Some(&section)) => Ok(EngineKey::Row { id, section }),
+            _ => Err(corrupt("row", key)),
+        },
+        Some(&ALARM) => decode_alarm(key, value).map(EngineKey::Alarm),
+        _ => Err(corrupt("known kind", key)),
+    }
+}
+
 /// Encodes a header or the meta row.
 pub(crate) fn encode_value<T: Serialize>(value: &T) -> Bytes {
     let mut bytes = Vec::new();

@@ -30,7 +30,9 @@ mod memory_store;
 mod store;
 
 pub use batch::{Commit, KEY_SIZE_MAX_BYTES, Section, Write, WriteBatch};
-pub use commit::{EngineKind, LogStore, OpenReport, Options, Seams, StoreMetrics};
+pub use commit::{
+    CheckReport, EngineKind, LogStore, OpenReport, Options, Problem, Seams, StoreMetrics, check,
+};
 #[cfg(feature = "redb")]
 pub use engine::RedbEngine;
 #[cfg(feature = "sled")]

@@ -11,6 +11,8 @@ mod bad_input;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod check;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod crash;

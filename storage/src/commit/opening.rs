@@ -192,7 +192,10 @@ pub(super) fn open(
     not(any(feature = "sled", feature = "redb")),
     expect(unused_variables, reason = "only engines on a disk have a folder")
 )]
-fn open_engine(folder: &Path, options: &Options) -> Result<Arc<dyn Engine>, EngineError> {
+pub(super) fn open_engine(
+    folder: &Path,
+    options: &Options,
+) -> Result<Arc<dyn Engine>, EngineError> {
     Ok(match options.engine {
         #[cfg(feature = "sled")]
         EngineKind::Sled => Arc::new(crate::engine::SledEngine::open(
@@ -208,21 +211,21 @@ fn open_engine(folder: &Path, options: &Options) -> Result<Arc<dyn Engine>, Engi
     })
 }
 
-fn read_meta(engine: &dyn Engine) -> Result<Meta, ReadError> {
+pub(super) fn read_meta(engine: &dyn Engine) -> Result<Meta, ReadError> {
     match engine.get(&key::meta())? {
         Some(bytes) => key::decode_value(&bytes),
         None => Ok(Meta::default()),
     }
 }
 
-fn engine_error(folder: &Path, error: impl Into<ReadError>) -> OpenError {
+pub(super) fn engine_error(folder: &Path, error: impl Into<ReadError>) -> OpenError {
     OpenError::Engine {
         path: folder.into(),
         problem: error.into().to_string(),
     }
 }
 
-fn replay_error(error: ReplayError) -> OpenError {
+pub(super) fn replay_error(error: ReplayError) -> OpenError {
     match error {
         ReplayError::Io { file, source } => OpenError::from_io(&file, source),
         ReplayError::NewerFormat {
