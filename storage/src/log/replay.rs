@@ -7,11 +7,16 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::segment::{self, HeaderError, SegmentHeader};
 use super::{Disk, LogFile, record, segment_number};
+use crate::clock;
+
+/// How often a long recovery says how far it is.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What reading the log found.
 #[derive(Debug)]
@@ -104,7 +109,9 @@ pub(crate) fn replay(
             .push(pair[0].found(pair[1].header.first_sequence, 0));
     }
     let mut before: Option<FoundSegment> = None;
+    let mut progress = Progress::start(opened.len() - first);
     for (index, segment) in opened.iter().enumerate().skip(first) {
+        progress.tell(index - first, &replayed);
         if let Some(before) = before {
             check_continuity(&before, segment)?;
         }
@@ -130,6 +137,30 @@ pub(crate) fn replay(
     }
     replayed.next_sequence = last.next_sequence;
     Ok(replayed)
+}
+
+/// Tells the log how far a long recovery is.
+struct Progress {
+    segments: usize,
+    told: Instant,
+}
+
+impl Progress {
+    fn start(segments: usize) -> Self {
+        Self {
+            segments,
+            told: clock::now(),
+        }
+    }
+
+    fn tell(&mut self, done: usize, replayed: &Replayed) {
+        let now = clock::now();
+        if now.duration_since(self.told) >= PROGRESS_INTERVAL {
+            self.told = now;
+            let Replayed { records, bytes, .. } = replayed;
+            tracing::info!(done, segments = self.segments, records, bytes, "reading the log");
+        }
+    }
 }
 
 /// A segment with a valid header.
