@@ -15,7 +15,9 @@ pub enum Section {
     Alarm = 0x02,
     /// The object's key-value storage.
     Data = 0x10,
-    // 0x20 idempotency keys, 0x21 outgoing sends, 0x22 incoming sequence numbers,
+    /// The replies the object owes to those who repeat a call with its idempotency key.
+    Idempotency = 0x20,
+    // 0x21 outgoing sends, 0x22 incoming sequence numbers,
     // 0x30 durable session frames: reserved for what DESIGN.md names and later releases store.
 }
 

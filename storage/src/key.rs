@@ -310,6 +310,10 @@ mod tests {
             joined(&[b"\x10", &[7; 32], b"\x10k"])
         );
         assert_eq!(
+            row(Section::Idempotency, b"k"),
+            joined(&[b"\x10", &[7; 32], b"\x20k"])
+        );
+        assert_eq!(
             alarm(Timestamp(0x0102_0304_0506_0708), &id(7), b"n"),
             joined(&[b"\x20\x01\x02\x03\x04\x05\x06\x07\x08", &[7; 32], b"n"])
         );
@@ -367,12 +371,14 @@ mod tests {
         assert!(contains(&range, &row(7, Section::Data, b"")));
         assert!(contains(&range, &row(7, Section::Data, &[0xff; 2_048])));
         assert!(!contains(&range, &row(7, Section::Alarm, &[0xff; 8])));
+        assert!(!contains(&range, &row(7, Section::Idempotency, b"k")));
         assert!(!contains(&range, &row(6, Section::Data, b"k")));
         assert!(!contains(&range, &row(8, Section::Data, b"k")));
         let opening = row_range(&id(7), &opening_range());
         assert!(contains(&opening, &row(7, Section::State, b"")));
         assert!(contains(&opening, &row(7, Section::Alarm, &[0xff; 8])));
         assert!(!contains(&opening, &row(7, Section::Data, b"")));
+        assert!(!contains(&opening, &row(7, Section::Idempotency, b"")));
         let local = decode_row(&row(7, Section::Data, b"key").into()).unwrap();
         assert_eq!(
             decode_local(&local).unwrap(),
