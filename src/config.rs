@@ -99,6 +99,14 @@ settings! {
     /// Sessions on one object.
     sessions_per_object_max: usize, "ABIDE_SESSIONS_PER_OBJECT_MAX", 100_000, 1 => 1_048_576;
 
+    /// How long an object keeps the reply of a call that came with the header Idempotency-Key, for
+    /// whoever sends the call again.
+    idempotency_retention: Span, "ABIDE_IDEMPOTENCY_RETENTION", Span::secs(86_400), Span::secs(1) => Span::secs(2_592_000);
+
+    /// Replies one object keeps for idempotency keys; a call with one more key is answered with 429.
+    /// They are part of the object on disk, not in memory.
+    idempotency_keys_max: usize, "ABIDE_IDEMPOTENCY_KEYS_MAX", 10_000, 1 => 1_000_000;
+
     /// Activations before idle ones are passivated early: a bound on memory.
     activations_max: usize, "ABIDE_ACTIVATIONS_MAX", 1_000_000, 1 => 100_000_000;
 

@@ -58,8 +58,8 @@ pub use abide_actors::__private;
 pub use abide_actors::testing;
 pub use abide_actors::{
     Actor, ActorError, ActorKind, Alarm, Body, BodyError, Call, CallError, Close, ConnectError,
-    ConnectRequest, Context, Deadline, Frame, Keys, Kind, Payload, Refusal, Session, SessionId,
-    State, Storage, StorageMut, When, actor, call,
+    ConnectRequest, Context, Deadline, Frame, IdempotencyKey, InvalidIdempotencyKey, Keys, Kind,
+    Payload, Refusal, Session, SessionId, State, Storage, StorageMut, When, actor, call,
 };
 pub use abide_storage::{Namespace, Object, ObjectId, Timestamp, Version};
 pub use config::{Config, ConfigError};

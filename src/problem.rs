@@ -18,12 +18,13 @@ use http::header::{self, HeaderName, HeaderValue};
 use serde::Serialize;
 
 pub(crate) use code::{
-    BODY_TIMEOUT, BODY_TOO_LARGE, BODY_UNREADABLE, CODES, Code, IDEMPOTENCY_NOT_SUPPORTED,
-    INVALID_HANDSHAKE, METHOD_NOT_ALLOWED, NOT_FOUND, SSE_NOT_SUPPORTED, TOO_MANY_CONNECTIONS,
-    UPGRADE_REQUIRED,
+    BODY_TIMEOUT, BODY_TOO_LARGE, BODY_UNREADABLE, CODES, Code, INVALID_HANDSHAKE,
+    METHOD_NOT_ALLOWED, NOT_FOUND, SSE_NOT_SUPPORTED, TOO_MANY_CONNECTIONS, UPGRADE_REQUIRED,
 };
 
-use crate::protocol::{InvalidAddress, InvalidDeadline, RequestId, UnknownMediaType};
+use crate::protocol::{
+    InvalidAddress, InvalidDeadline, InvalidIdempotencyHeader, RequestId, UnknownMediaType,
+};
 
 /// An error on its way to a client. Handlers return it; the connection's service renders it,
 /// because only that knows the request's id.
@@ -175,6 +176,9 @@ impl From<CallError> for Problem {
             CallError::Overloaded { .. } => {
                 Self::new(kind, detail).retry_after(Duration::from_millis(250))
             }
+            CallError::TooManyIdempotencyKeys { retry_after, .. } => {
+                Self::new(kind, detail).retry_after(retry_after)
+            }
             CallError::Draining => Self::new(kind, detail).retry_after(Duration::from_secs(1)),
             CallError::Commit(error) | CallError::EarlierCommit(error) => {
                 commit_problem(kind, &error)
@@ -191,6 +195,7 @@ impl From<CallError> for Problem {
             | CallError::UnknownMethod { .. }
             | CallError::NoCallback { .. }
             | CallError::InvalidArguments { .. }
+            | CallError::IdempotencyKeyReused { .. }
             | CallError::DeadlineExceeded { .. }
             | CallError::Deadlock { .. }
             | CallError::Panicked
@@ -212,6 +217,8 @@ fn call_code(error: &CallError) -> &'static Code {
         CallError::NoCallback { .. } => &code::NO_CALLBACK,
         CallError::InvalidArguments { .. } => &code::INVALID_ARGUMENTS,
         CallError::Overloaded { .. } => &code::OVERLOADED,
+        CallError::IdempotencyKeyReused { .. } => &code::IDEMPOTENCY_KEY_REUSED,
+        CallError::TooManyIdempotencyKeys { .. } => &code::IDEMPOTENCY_KEYS_FULL,
         CallError::DeadlineExceeded { .. } => &code::DEADLINE_EXCEEDED,
         CallError::Deadlock { .. } => &code::DEADLOCK,
         CallError::Actor(_) => &code::ACTOR_ERROR,
@@ -306,6 +313,12 @@ impl From<UnknownMediaType> for Problem {
 impl From<InvalidDeadline> for Problem {
     fn from(error: InvalidDeadline) -> Self {
         Self::new(&code::INVALID_DEADLINE, error.to_string())
+    }
+}
+
+impl From<InvalidIdempotencyHeader> for Problem {
+    fn from(error: InvalidIdempotencyHeader) -> Self {
+        Self::new(&code::IDEMPOTENCY_KEY_INVALID, error.to_string())
     }
 }
 

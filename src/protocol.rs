@@ -2,6 +2,7 @@
 
 mod address;
 mod encoding;
+mod idempotency;
 mod request_id;
 mod trace;
 
@@ -11,13 +12,16 @@ use http::{HeaderMap, HeaderName};
 
 pub(crate) use address::{Address, InvalidAddress};
 pub(crate) use encoding::{UnknownMediaType, arguments_encoding, media_type, reply_encoding};
+pub(crate) use idempotency::{InvalidIdempotencyHeader, idempotency_key};
 pub(crate) use request_id::RequestId;
 pub(crate) use trace::traceparent;
 
 /// Bounds a call, in milliseconds.
 pub(crate) const DEADLINE: HeaderName = HeaderName::from_static("abide-deadline-ms");
-/// Makes a call at-most-once.
+/// Makes a call that may write happen once, however often it is sent.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Says that a reply is that of an earlier call with the same key.
+pub(crate) const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// Names a request in responses, problems and logs.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

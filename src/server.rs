@@ -325,6 +325,8 @@ fn limits(config: &Config) -> Limits {
         stage_max_bytes: config.stage_size_max.as_usize(),
         outbound_max_bytes: config.outbound_queue_max.as_usize(),
         sessions_per_object_max: config.sessions_per_object_max,
+        idempotency_retention: config.idempotency_retention.duration(),
+        idempotency_keys_max: config.idempotency_keys_max,
         activations_max: config.activations_max,
         ..Limits::default()
     }

@@ -2,13 +2,14 @@
 //!
 //! `run` is the whole of it; each step is one file: `load.rs`, `wait.rs` (for the next message),
 //! `handle.rs` with `sessions.rs` and `alarms.rs` (what each message becomes), `turn.rs` (a
-//! message that may write), `reads.rs` (calls that only read), `seal.rs` (staged things become a
-//! commit).
+//! message that may write), `repeats.rs` (a call that may have been answered before), `reads.rs`
+//! (calls that only read), `seal.rs` (staged things become a commit).
 
 mod alarms;
 mod handle;
 mod load;
 mod reads;
+mod repeats;
 mod seal;
 mod sessions;
 mod turn;
@@ -51,6 +52,8 @@ struct Activation {
     ending: bool,
     /// Encoding buffer, kept from turn to turn.
     scratch: Vec<u8>,
+    /// Replies kept for idempotency keys, expired ones included; `None` until the first call with one.
+    kept_replies: Option<u64>,
 }
 
 /// Whether the activation goes on.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use abide_storage::{CommitError, Effect, Object, ReadError, Version};
 use tokio::time::Instant;
 
+use crate::idempotency::IdempotencyKey;
 use crate::payload::{Encoding, InvalidPayload, Payload};
 
 /// A request to an actor, whatever the transport it came by.
@@ -25,6 +26,12 @@ pub struct Call {
     pub deadline: Deadline,
     /// Where the call comes from, for logs and for finding cycles.
     pub origin: Origin,
+    /// Makes a call that may write happen once: the object keeps its reply, in the commit of its
+    /// turn, and a repeat with the same key gets that reply ([`Limits::idempotency_retention`]).
+    /// A failed turn keeps nothing, so a repeat of it runs. Methods that only read ignore it.
+    ///
+    /// [`Limits::idempotency_retention`]: crate::Limits::idempotency_retention
+    pub idempotency_key: Option<IdempotencyKey>,
 }
 
 impl Call {
@@ -39,6 +46,7 @@ impl Call {
             access: Access::Write,
             deadline,
             origin: Origin::default(),
+            idempotency_key: None,
         }
     }
 }
@@ -130,6 +138,9 @@ pub struct Reply {
     pub payload: Payload,
     /// The object's version the value reveals.
     pub version: Version,
+    /// Whether it is the kept reply of an earlier call with the same [`IdempotencyKey`], so that
+    /// this call did nothing.
+    pub replayed: bool,
 }
 
 /// Why a call was not answered with a value.
@@ -186,6 +197,22 @@ pub enum CallError {
         object: Object,
         /// Messages in it.
         waiting: usize,
+    },
+    /// Another call came with this idempotency key before. Nothing happened.
+    #[error(
+        "the idempotency key '{key}' came before with another method, other arguments or another type of reply"
+    )]
+    IdempotencyKeyReused {
+        /// The key.
+        key: IdempotencyKey,
+    },
+    /// The object keeps as many replies for idempotency keys as it may. Nothing happened.
+    #[error("the object keeps replies for {limit} idempotency keys, which is as many as it may")]
+    TooManyIdempotencyKeys {
+        /// As many as it may.
+        limit: usize,
+        /// Time until the first of them expires.
+        retry_after: Duration,
     },
     /// The deadline passed.
     #[error("the deadline passed {}", match .effect { Effect::None => "before the turn was done", Effect::Unknown => "while the answer was awaited" })]
@@ -262,6 +289,8 @@ impl CallError {
             | Self::NoCallback { .. }
             | Self::InvalidArguments { .. }
             | Self::Overloaded { .. }
+            | Self::IdempotencyKeyReused { .. }
+            | Self::TooManyIdempotencyKeys { .. }
             | Self::Deadlock { .. }
             | Self::Panicked
             | Self::StateUnreadable { .. }

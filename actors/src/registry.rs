@@ -32,6 +32,11 @@ pub struct Limits {
     pub alarms_per_object_max: usize,
     /// Failures after which an alarm is parked; `None` never gives up.
     pub alarm_retries_max: Option<u32>,
+    /// How long an object keeps the reply of a call with an idempotency key for whoever repeats it.
+    pub idempotency_retention: Duration,
+    /// Replies one object keeps for idempotency keys before a call with a new key gets
+    /// [`CallError::TooManyIdempotencyKeys`].
+    pub idempotency_keys_max: usize,
     /// Activations on the node before idle ones are evicted early.
     pub activations_max: usize,
 }
@@ -48,6 +53,8 @@ impl Default for Limits {
             sessions_per_object_max: 100_000,
             alarms_per_object_max: 1_024,
             alarm_retries_max: None,
+            idempotency_retention: Duration::from_secs(24 * 60 * 60),
+            idempotency_keys_max: 10_000,
             activations_max: 1_000_000,
         }
     }

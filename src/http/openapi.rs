@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use abide_actors::{Access, Description, MethodDescription, NamespaceInfo};
+use abide_actors::{
+    Access, Description, IDEMPOTENCY_KEY_SIZE_MAX_BYTES, MethodDescription, NamespaceInfo,
+};
 use axum::Json;
 use axum::extract::State;
 use serde_json::{Map, Value, json};
@@ -52,6 +54,7 @@ fn calls(namespace: &str, method: &MethodDescription) -> Value {
         method.documentation,
         &method.returns,
     );
+    post["parameters"] = json!([idempotency_parameter()]);
     let required = method.arguments.get("required").and_then(Value::as_array);
     post["requestBody"] = json!({
         "required": required.is_some_and(|required| !required.is_empty()),
@@ -134,6 +137,18 @@ fn name_parameter() -> Value {
         "required": true,
         "description": "The object's name: any text of 1 to 1,024 bytes; or `id:` and its 64 hex digits.",
         "schema": { "type": "string", "minLength": 1 },
+    })
+}
+
+/// What every POST takes; a method that only reads ignores it.
+fn idempotency_parameter() -> Value {
+    json!({
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": false,
+        "description": "A word made up for this call and sent again when it is repeated: the call takes effect once, a repeat \
+            gets the same value, with the header `idempotent-replayed: true`. The key may stand in double quotes.",
+        "schema": { "type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_SIZE_MAX_BYTES, "pattern": "^[!-~]+$" },
     })
 }
 
@@ -234,7 +249,15 @@ mod tests {
         assert!(increment["get"].is_null());
         assert_eq!(increment["post"]["requestBody"]["required"], true);
         assert_eq!(increment["post"]["summary"], "Does it.");
-        let get = &document["paths"]["/v1/counter/{name}/get"]["get"];
+        let key = &increment["post"]["parameters"][0];
+        assert_eq!(
+            (&key["name"], &key["in"]),
+            (&json!("Idempotency-Key"), &json!("header"))
+        );
+        let both = &document["paths"]["/v1/counter/{name}/get"];
+        assert_eq!(both["post"]["parameters"][0], *key);
+        let get = &both["get"];
+        assert_eq!(get["parameters"].as_array().map(Vec::len), Some(1));
         assert_eq!(get["parameters"][0]["name"], "by");
         assert_eq!(get["parameters"][0]["required"], true);
         assert_eq!(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use abide_actors::{Access, Call, Encoding, Payload, Reply};
+use abide_actors::{Access, Call, Deadline, Encoding, Payload, Reply};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -12,8 +12,10 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::app::{App, origin};
 use super::body;
-use crate::problem::{IDEMPOTENCY_NOT_SUPPORTED, Problem};
-use crate::protocol::{Address, IDEMPOTENCY_KEY, arguments_encoding, media_type, reply_encoding};
+use crate::problem::Problem;
+use crate::protocol::{
+    Address, IDEMPOTENT_REPLAYED, arguments_encoding, idempotency_key, media_type, reply_encoding,
+};
 
 /// `POST …/{method}`: any method, arguments in the body.
 pub(super) async fn call(
@@ -21,25 +23,22 @@ pub(super) async fn call(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
-    if head.headers.contains_key(IDEMPOTENCY_KEY) {
-        // Ignoring it would break the promise its sender relies on.
-        let said =
-            "the header idempotency-key is not obeyed by this release, so the call was not made";
-        return Err(Problem::new(&IDEMPOTENCY_NOT_SUPPORTED, said));
-    }
+    let idempotency_key = idempotency_key(&head.headers)?;
     let deadline = app.deadline(&head.headers)?;
     let encoding = arguments_encoding(&head.headers)?;
     let limit_bytes = app.config.body_size_max.as_usize();
     let bytes = body::whole(body, &head.headers, limit_bytes, deadline).await?;
-    let reply = run(
-        &app,
-        &head,
-        Payload { encoding, bytes },
-        Access::Write,
-        deadline,
-    )
-    .await?;
-    Ok(respond(reply.payload))
+    let call = Call {
+        idempotency_key,
+        ..prepare(&head, Payload { encoding, bytes }, deadline)?
+    };
+    let reply = run(&app, &head, call).await?;
+    let mut response = respond(reply.payload);
+    if reply.replayed {
+        let value = HeaderValue::from_static("true");
+        response.headers_mut().insert(IDEMPOTENT_REPLAYED, value);
+    }
+    Ok(response)
 }
 
 /// `GET …/{method}`: a method that only reads, arguments in the query string.
@@ -55,27 +54,28 @@ pub(super) async fn read(
         encoding: Encoding::Query,
         bytes,
     };
-    let reply = run(&app, &head, arguments, Access::Read, deadline).await?;
+    // An idempotency key means nothing here: a read may be repeated anyhow.
+    let call = Call {
+        access: Access::Read,
+        ..prepare(&head, arguments, deadline)?
+    };
+    let reply = run(&app, &head, call).await?;
     Ok(respond_if_changed(reply, &head.headers))
 }
 
-async fn run(
-    app: &App,
-    head: &Parts,
-    arguments: Payload,
-    access: Access,
-    deadline: abide_actors::Deadline,
-) -> Result<Reply, Problem> {
+/// The call a request asks for, with all that both verbs take from it.
+fn prepare(head: &Parts, arguments: Payload, deadline: Deadline) -> Result<Call, Problem> {
+    let address = Address::parse(head.uri.path())?;
+    Ok(Call {
+        reply_encoding: reply_encoding(&head.headers, arguments.encoding),
+        origin: origin(head),
+        ..Call::new(address.method()?, arguments, deadline)
+    })
+}
+
+async fn run(app: &App, head: &Parts, call: Call) -> Result<Reply, Problem> {
     let address = Address::parse(head.uri.path())?;
     let target = app.runtime.target(&address.namespace, &address.name)?;
-    let call = Call {
-        method: address.method()?.into(),
-        reply_encoding: reply_encoding(&head.headers, arguments.encoding),
-        arguments,
-        access,
-        deadline,
-        origin: origin(head),
-    };
     Ok(app.runtime.call(&target, call).await?)
 }
 
@@ -142,6 +142,7 @@ mod tests {
             etag(&Reply {
                 payload: Payload::json(json),
                 version: Version(version),
+                replayed: false,
             })
         };
         assert_eq!(tag(1, "7"), tag(1, "7"));

@@ -31,6 +31,7 @@ macro_rules! codes {
 
 codes! {
     BODY_UNREADABLE = "body-unreadable", 400, "Body broke off";
+    IDEMPOTENCY_KEY_INVALID = "idempotency-key-invalid", 400, "Not an idempotency key";
     INVALID_ARGUMENTS = "invalid-arguments", 400, "Arguments do not fit the method";
     INVALID_DEADLINE = "invalid-deadline", 400, "Deadline cannot be obeyed";
     INVALID_HANDSHAKE = "invalid-handshake", 400, "Not a WebSocket handshake";
@@ -47,15 +48,16 @@ codes! {
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type", 415, "Arguments of a type that cannot be read";
     ACTOR_ERROR = "actor-error", 422, "Refused by the object";
     COMMIT_TOO_LARGE = "commit-too-large", 422, "Turn wrote too much";
+    IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused", 422, "Idempotency key came with another call";
     LIMIT_EXCEEDED = "limit-exceeded", 422, "Limit of a turn exceeded";
     UPGRADE_REQUIRED = "upgrade-required", 426, "A session needs a WebSocket";
+    IDEMPOTENCY_KEYS_FULL = "idempotency-keys-full", 429, "Too many idempotency keys on the object";
     ACTOR_PANICKED = "actor-panicked", 500, "Object's code failed";
     CALL_DROPPED = "call-dropped", 500, "Call dropped without an answer";
     COMMIT_UNKNOWN = "commit-unknown", 500, "Outcome of the commit unknown";
     STATE_UNREADABLE = "state-unreadable", 500, "Stored state cannot be read";
     STORE_UNREADABLE = "store-unreadable", 500, "Store cannot be read";
     UNENCODABLE = "unencodable", 500, "Value cannot be encoded";
-    IDEMPOTENCY_NOT_SUPPORTED = "idempotency-not-supported", 501, "Idempotency keys are not supported yet";
     SSE_NOT_SUPPORTED = "sse-not-supported", 501, "Server-sent events are not supported yet";
     CALL_FAILED = "call-failed", 502, "Call to another object failed";
     DRAINING = "draining", 503, "Server is shutting down";

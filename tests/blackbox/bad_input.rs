@@ -225,9 +225,22 @@ async fn headers_that_cannot_be_obeyed() {
     call("abide-deadline-ms", "999999999")
         .await
         .problem(400, "invalid-deadline");
-    call("idempotency-key", "k1")
-        .await
-        .problem(501, "idempotency-not-supported");
+    let too_long = "k".repeat(256);
+    for key in ["", "a b", "\"k", "\"\"", &too_long] {
+        call("idempotency-key", key)
+            .await
+            .problem(400, "idempotency-key-invalid");
+    }
+    let twice = [("idempotency-key", "k"), ("idempotency-key", "k")];
+    send(
+        server.addr(),
+        "POST",
+        "/v1/tally/x/add",
+        &twice,
+        br#"{"by":1}"#,
+    )
+    .await
+    .problem(400, "idempotency-key-invalid");
     assert_eq!(
         get(server.addr(), "/v1/tally/x/total").await.json(),
         0,

@@ -19,6 +19,8 @@ mod crash;
 #[cfg(test)]
 mod drain;
 #[cfg(test)]
+mod idempotency;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod raw_http;

@@ -34,6 +34,8 @@ async fn openapi_describes_every_method() {
     assert_eq!(document["openapi"], "3.1.0");
     let paths = &document["paths"];
     assert!(paths["/v1/tally/{name}/add"]["post"].is_object());
+    let parameters = &paths["/v1/tally/{name}/add"]["post"]["parameters"];
+    assert_eq!(parameters[0]["name"], "Idempotency-Key");
     assert!(paths["/v1/tally/{name}/add"]["get"].is_null());
     assert!(paths["/v1/tally/{name}/total"]["get"].is_object());
     assert!(paths["/v1/room/{name}"]["get"].is_object());

@@ -10,6 +10,7 @@ mod bounded;
 mod calls;
 mod durable_before_visible;
 mod fenced;
+mod idempotency;
 mod lossless_passivation;
 mod one_turn;
 mod readable_forever;

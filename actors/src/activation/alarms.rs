@@ -5,7 +5,7 @@ use std::sync::Arc;
 use abide_storage::{ScheduledAlarm, Timestamp};
 use bytes::Bytes;
 
-use super::seal::{AlarmTurn, Sealed};
+use super::seal::{AlarmTurn, Joining, Sealed};
 use super::turn::{Failure, OnUnwind};
 use super::{Activation, Flow};
 use crate::alarm::{AlarmRow, TRY_AGAIN, retry_wait};
@@ -49,7 +49,7 @@ impl Activation {
                 Message::Alarm(alarm),
                 deadline,
                 Origin::default(),
-                Some(handled),
+                Some(Joining::Alarm(handled)),
             )
             .await;
         match result {

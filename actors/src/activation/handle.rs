@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::reads::Read;
-use super::seal::Sealed;
+use super::repeats::Promised;
+use super::seal::{Joining, Sealed};
 use super::turn::Failure;
 use super::{Activation, Flow};
 use crate::call::{Access, Call, CallError, Origin, Reply};
@@ -50,8 +51,28 @@ impl Activation {
             // Whoever called has stopped waiting and been told so; a turn now could only surprise.
             return Flow::GoOn;
         }
+        let joining = match &call.idempotency_key {
+            None => None,
+            // Boxed: the task of every activation would be larger for what few calls need.
+            Some(key) => match Box::pin(self.promise(&call, key)).await {
+                Ok(Promised::New(promise)) => Some(Joining::Reply(promise)),
+                Ok(Promised::Kept(kept)) => {
+                    // Its commit may still be on its way; like any answer, it waits for that.
+                    let result = Ok(kept);
+                    self.answer(Addressee::Call { reply, result });
+                    return Flow::GoOn;
+                }
+                Err(Failure { error, flow }) => {
+                    let result = Err(error);
+                    self.answer(Addressee::Call { reply, result });
+                    return flow;
+                }
+            },
+        };
         let (deadline, origin) = (call.deadline, call.origin.clone());
-        let result = self.turn(Message::Call(call), deadline, origin, None).await;
+        let result = self
+            .turn(Message::Call(call), deadline, origin, joining)
+            .await;
         drop(wait);
         match result {
             Ok(Sealed {
@@ -62,6 +83,7 @@ impl Activation {
                 let result = Ok(Reply {
                     payload,
                     version: self.shared.version(),
+                    replayed: false,
                 });
                 self.depart(ticket, departure, Addressee::Call { reply, result });
                 Flow::GoOn

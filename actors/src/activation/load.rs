@@ -44,6 +44,7 @@ impl Activation {
             idleness: Idleness::new(node.limits.idle_timeout),
             ending: false,
             scratch: Vec::new(),
+            kept_replies: None,
         })
     }
 

@@ -171,6 +171,7 @@ impl<F: Future<Output = Answered> + Unpin> Reads<'_, F> {
         let result = result.map(|payload| Reply {
             payload,
             version: self.version,
+            replayed: false,
         });
         let answer = Answer::Call { reply, result };
         self.gate.hold(None, Departure::new(self.shared, answer));

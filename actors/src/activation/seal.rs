@@ -12,6 +12,7 @@ use super::{Activation, Flow};
 use crate::alarm::{AlarmRow, Change, TRY_AGAIN};
 use crate::call::CallError;
 use crate::departure::{Answer as Addressee, Departure};
+use crate::idempotency::Promise;
 use crate::message::Answer;
 use crate::session::SessionCore;
 use crate::stage::{Effect, Stage};
@@ -30,12 +31,19 @@ pub(super) struct AlarmTurn {
     pub(super) row: AlarmRow,
 }
 
+/// What the runtime itself adds to the commit of a turn that succeeds.
+pub(super) enum Joining {
+    Alarm(AlarmTurn),
+    /// The call's reply, for whoever repeats it. Boxed: turns without a key should not be larger for it.
+    Reply(Box<Promise>),
+}
+
 impl Activation {
     /// Takes what the turn staged, commits it, and prepares what leaves afterwards.
     pub(super) fn seal(
         &mut self,
         answer: Answer,
-        handled: Option<AlarmTurn>,
+        joining: Option<Joining>,
     ) -> Result<Sealed, Failure> {
         let go_on = |error| Failure {
             error,
@@ -66,6 +74,18 @@ impl Activation {
                 None => Write::Delete { section, key },
             });
         }
+        let (handled, promise) = match joining {
+            Some(Joining::Alarm(handled)) => (Some(handled), None),
+            Some(Joining::Reply(promise)) => (None, Some(promise)),
+            None => (None, None),
+        };
+        let kept = match (promise, &answer) {
+            (Some(promise), Answer::Value(reply)) => {
+                let version = self.shared.version().next();
+                Some(promise.keep(reply, version, &mut batch))
+            }
+            _ => None,
+        };
         let alarms = self.seal_alarms(&mut stage, handled, &mut batch);
         let ticket = match self.commit(batch) {
             Ok(ticket) => ticket,
@@ -79,6 +99,8 @@ impl Activation {
             self.state = state;
             self.stored = true;
         }
+        // Not before the commit is accepted: a refused one has kept nothing.
+        self.kept_replies = kept.or(self.kept_replies);
         let mut departure = self.departure();
         departure.changed = self.apply(&mut stage);
         for effect in &mut stage.effects {

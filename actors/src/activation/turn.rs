@@ -6,7 +6,7 @@ use std::task::Poll;
 use abide_storage::{Effect, Object, Ticket};
 use futures_util::FutureExt;
 
-use super::seal::{AlarmTurn, Sealed};
+use super::seal::{Joining, Sealed};
 use super::{Activation, Flow};
 use crate::call::{CallError, Deadline, Origin};
 use crate::clock::monotonic;
@@ -22,7 +22,7 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    fn of(error: CallError) -> Self {
+    pub(super) fn of(error: CallError) -> Self {
         Self {
             error,
             flow: Flow::GoOn,
@@ -37,7 +37,7 @@ impl Activation {
         message: Message,
         deadline: Deadline,
         origin: Origin,
-        alarm: Option<AlarmTurn>,
+        joining: Option<Joining>,
     ) -> Result<Sealed, Failure> {
         match tokio::time::timeout_at(deadline.0, self.room()).await {
             Ok(Ok(())) => {}
@@ -63,11 +63,14 @@ impl Activation {
         // Without its first turn, or after its last, the activation has no use for a value made anew.
         let is_edge = matches!(message, Message::Activated | Message::Deactivating);
         // The alarm is already gone for its own handler, as it will be in its commit.
-        let hidden = alarm.as_ref().map(|alarm| alarm.name.clone());
+        let hidden = match &joining {
+            Some(Joining::Alarm(alarm)) => Some(alarm.name.clone()),
+            Some(Joining::Reply(_)) | None => None,
+        };
         self.shared.alarms.lock().hide(hidden);
         let outcome = self.run(message, deadline, origin).await;
         self.shared.alarms.lock().hide(None);
-        let sealed = outcome.and_then(|answer| self.seal(answer, alarm));
+        let sealed = outcome.and_then(|answer| self.seal(answer, joining));
         match sealed {
             Ok(sealed) => Ok(sealed),
             Err(Failure {

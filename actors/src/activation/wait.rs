@@ -142,6 +142,21 @@ impl Activation {
         polled
     }
 
+    /// Waits for something of the store while the gate goes on letting out earlier turns.
+    pub(super) async fn meanwhile<T>(
+        &mut self,
+        work: impl Future<Output = T>,
+    ) -> Result<T, CommitError> {
+        tokio::pin!(work);
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(Err(error)) = self.poll_gate(cx) {
+                return Poll::Ready(Err(error));
+            }
+            work.as_mut().poll(cx).map(Ok)
+        })
+        .await
+    }
+
     /// Waits until a turn that writes may begin: until its commit will have a place in the store's
     /// queue, and the disk is not too many turns behind.
     pub(super) async fn room(&mut self) -> Result<(), CommitError> {
