@@ -148,6 +148,12 @@ fn clients(root: &Path) -> anyhow::Result<Outcome> {
     succeed(command.current_dir(&folder))
 }
 
+/// The tests make some hundred cuts; this is for as many as one likes.
+pub(crate) fn powercut(root: &Path, options: &[&str]) -> anyhow::Result<()> {
+    let run = ["run", "--quiet", "--package", "abide-powercut", "--"];
+    cargo(root, &[&run, options].concat()).map(|_| ())
+}
+
 fn cargo(root: &Path, arguments: &[&str]) -> anyhow::Result<Outcome> {
     succeed(Command::new("cargo").args(arguments).current_dir(root))
 }

@@ -24,6 +24,8 @@ Commands:
                         doc, clients, test. Stops at the first step that fails.
   tidy                  The rules of the repository that no compiler knows: layers, banned text,
                         error pages, links, file sizes, invariants.
+  powercut [OPTIONS]    Cuts the power over the real files of a store, 2,000 times if not told
+                        otherwise; `powercut --help` has the options. Linux with glibc.
 ";
 
 fn main() -> ExitCode {
@@ -42,6 +44,7 @@ fn run(arguments: Vec<String>) -> anyhow::Result<()> {
         ["ci"] => ci::run(workspace(), &[]),
         ["ci", "--skip", steps] => ci::run(workspace(), &steps.split(',').collect::<Vec<_>>()),
         ["tidy"] => tidy::run(workspace()),
+        ["powercut", ref options @ ..] => ci::powercut(workspace(), options),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

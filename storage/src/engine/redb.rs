@@ -26,17 +26,27 @@ impl RedbEngine {
     /// [`EngineError`] when redb cannot open its file. Opening again may succeed.
     pub fn open(folder: &Path, cache_size_bytes: u64) -> Result<Self, EngineError> {
         std::fs::create_dir_all(folder)?;
-        let path = folder.join("redb");
+        // redb does not open a file whose creation was cut short. So a new one gets its name when it
+        // is whole, and what is left of a draft is removed.
+        let (path, draft) = (folder.join("redb"), folder.join("redb.new"));
+        let is_new = !path.try_exists()?;
+        if is_new && draft.try_exists()? {
+            std::fs::remove_file(&draft)?;
+        }
+        let made = if is_new { &draft } else { &path };
         let cache_size_bytes = usize::try_from(cache_size_bytes).unwrap_or(usize::MAX);
         let db = Database::builder()
             .set_cache_size(cache_size_bytes)
-            .create(&path)
+            .create(made)
             .map_err(redb::Error::from)?;
-        let file = File::open(&path)?;
+        let file = File::open(made)?;
         // Creates the table, so that reads need not ask whether it is there.
         let transaction = db.begin_write().map_err(redb::Error::from)?;
         transaction.open_table(ROWS).map_err(redb::Error::from)?;
         transaction.commit().map_err(redb::Error::from)?;
+        if is_new {
+            std::fs::rename(&draft, &path)?;
+        }
         File::open(folder)?.sync_all()?;
         if let Some(parent) = folder
             .parent()

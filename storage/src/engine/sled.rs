@@ -7,7 +7,9 @@
 //! - `flush_every_ms(None)`, and after every flush our own `fdatasync` of its `db` file;
 //! - `conf` and the folders are synced once after they were created;
 //! - no large values: what is over 4 KiB is cut into pieces (`pieces.rs`);
-//! - one tree, because a batch is atomic in one tree only.
+//! - one tree, because a batch is atomic in one tree only;
+//! - what sled writes while it opens, and does not open with again when it was cut short, is
+//!   removed first: a draft of a snapshot that is not whole, and such a `conf`.
 
 use std::fs::{self, File};
 use std::io;
@@ -43,6 +45,7 @@ impl SledEngine {
     /// # Errors
     /// [`EngineError`] when sled cannot open its files or they cannot be synced. Opening again may succeed.
     pub fn open(folder: &Path, cache_size_bytes: u64) -> Result<Self, EngineError> {
+        remove_cut_short(folder)?;
         let config = sled::Config::new()
             .path(folder)
             .cache_capacity(cache_size_bytes)
@@ -230,6 +233,59 @@ fn open_when_free(config: &sled::Config) -> Result<sled::Db, sled::Error> {
 fn is_held(error: &io::Error) -> bool {
     // sled wraps the error of the lock into one of kind `Other`, and keeps its text only.
     error.to_string().contains("could not acquire lock")
+}
+
+/// Removes what sled was writing when the process died or the power went, and would not open with.
+///
+/// - `conf` is written without a sync. It is durable before anything else is ([`sync_names`]), so one
+///   that is not whole is of a creation that did not finish; sled writes a missing one again.
+/// - `snap.….generating` is a snapshot before its rename. sled takes it for a snapshot, the newest
+///   one, and stops at a wrong byte of it. One that is whole must stay: sled syncs it, renames it and
+///   overwrites what no longer counts with it, in this order but for the rename, which it does not sync.
+///   The snapshot before it is of no use then. Our sync makes its name durable before sled goes on.
+fn remove_cut_short(folder: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let is_whole = if name.starts_with("snap.") && name.ends_with(".generating") {
+            is_whole_snapshot
+        } else if name == "conf" {
+            is_whole_conf
+        } else {
+            continue;
+        };
+        if !is_whole(&fs::read(entry.path())?) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    File::open(folder)?.sync_all()
+}
+
+/// Whether these are lines of text and four bytes of checksum, as sled writes them.
+fn is_whole_conf(bytes: &[u8]) -> bool {
+    bytes
+        .split_last_chunk::<4>()
+        .is_some_and(|(text, _)| text.starts_with(b"segment_size: ") && text.ends_with(b"\n"))
+}
+
+/// Whether these are a snapshot, its length and its checksum.
+fn is_whole_snapshot(bytes: &[u8]) -> bool {
+    let parts = bytes.split_last_chunk::<4>().and_then(|(rest, checksum)| {
+        let (snapshot, size) = rest.split_last_chunk::<8>()?;
+        Some((
+            snapshot,
+            u64::from_le_bytes(*size),
+            u32::from_le_bytes(*checksum),
+        ))
+    });
+    parts.is_some_and(|(snapshot, size_bytes, checksum)| {
+        snapshot.len() as u64 == size_bytes && crc32fast::hash(snapshot) == checksum
+    })
 }
 
 /// Makes durable what sled creates and never syncs.

@@ -14,6 +14,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("abide-load", &[]),
     ("abide-bench-start", &["abide-storage"]),
     ("abide-bench-sqlite", &["abide-storage"]),
+    (
+        "abide-powercut",
+        &["abide-storage", "abide-powercut-record"],
+    ),
+    ("abide-powercut-record", &[]),
     ("xtask", &[]),
 ];
 
