@@ -50,11 +50,35 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
             });
         }
     }
-    let (value, consumed) = bincode::serde::decode_from_slice(payload, bincode::config::standard())
-        .map_err(|error| DecodeError::Malformed(error.to_string()))?;
+    let (value, consumed) =
+        decode_payload(payload).map_err(|error| DecodeError::Malformed(error.to_string()))?;
     match payload.len() - consumed {
         0 => Ok(value),
         count => Err(DecodeError::TrailingBytes { count }),
+    }
+}
+
+/// Without a limit bincode reserves whatever length a text claims to have, and one flipped bit
+/// would end the process where the object alone should be refused. It counts a number by its
+/// size in memory, of which each encoded byte stands for 16 at most; so 16 times the payload is
+/// enough for every honest one. The limit is a constant, hence the steps.
+fn decode_payload<T: DeserializeOwned>(
+    payload: &[u8],
+) -> Result<(T, usize), bincode::error::DecodeError> {
+    const SMALL: usize = 1 << 20;
+    const MIDDLE: usize = 1 << 26;
+    /// More than the largest commit.
+    const LARGE: usize = 1 << 32;
+    use bincode::serde::decode_from_slice;
+
+    let config = bincode::config::standard();
+    let size = payload.len();
+    if size <= SMALL {
+        decode_from_slice(payload, config.with_limit::<{ 16 * SMALL }>())
+    } else if size <= MIDDLE {
+        decode_from_slice(payload, config.with_limit::<{ 16 * MIDDLE }>())
+    } else {
+        decode_from_slice(payload, config.with_limit::<{ 16 * LARGE }>())
     }
 }
 
@@ -168,6 +192,33 @@ mod tests {
                 decode::<Sample>(&bytes[..size]).is_err(),
                 "{size} bytes decoded"
             );
+        }
+    }
+
+    /// Found by fuzzing: the first aborted the process, the second panicked.
+    #[test]
+    fn a_length_that_is_a_lie_takes_no_memory() {
+        for length in [1_u64 << 46, u64::MAX] {
+            let bytes = [&[FORMAT, 0xfd][..], &length.to_le_bytes()].concat();
+            let refused = decode::<String>(&bytes);
+            assert!(
+                matches!(refused, Err(DecodeError::Malformed(_))),
+                "{refused:?}"
+            );
+            let refused = decode::<Vec<String>>(&bytes);
+            assert!(
+                matches!(refused, Err(DecodeError::Malformed(_))),
+                "{refused:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_honest_value_is_below_the_limit() {
+        // The most memory per byte: numbers of 16 bytes, each encoded as one; and one step up.
+        for count in [1 << 16, (1 << 20) + 1] {
+            let numbers = vec![1_u128; count];
+            assert_eq!(decode::<Vec<u128>>(&encoded(&numbers)), Ok(numbers));
         }
     }
 

@@ -71,8 +71,15 @@ pub(crate) fn replay(
     checkpoint: u64,
     visit: &mut dyn FnMut(u64, Bytes) -> Result<(), String>,
 ) -> Result<Replayed, ReplayError> {
+    let Some(first_wanted) = checkpoint.checked_add(1) else {
+        return Err(ReplayError::Corrupt {
+            file: folder.into(),
+            offset: 0,
+            problem: format!("the engine claims to be at commit {checkpoint}, which cannot be"),
+        });
+    };
     let mut replayed = Replayed {
-        next_sequence: checkpoint + 1,
+        next_sequence: first_wanted,
         records: 0,
         bytes: 0,
         cut_tail_bytes: 0,
@@ -82,7 +89,7 @@ pub(crate) fn replay(
     // The last one that may hold the first commit wanted; what is before it waits for removal only.
     let first = opened
         .iter()
-        .rposition(|one| one.header.first_sequence <= checkpoint + 1);
+        .rposition(|one| one.header.first_sequence <= first_wanted);
     let Some(first) = first else {
         return match opened.first() {
             None if checkpoint == 0 => Ok(replayed),
@@ -202,6 +209,9 @@ impl OpenSegment {
         };
         // A header is synced before the file gets its name: no crash leaves a torn one.
         let problem = match SegmentHeader::decode(&bytes[..read]) {
+            Ok(header) if header.first_sequence == 0 => {
+                "it starts at commit 0, the first is 1".into()
+            }
             Ok(header) if header.number == number => return Ok(Self { path, file, header }),
             Ok(header) => format!("the header is that of segment {}", header.number),
             Err(HeaderError::Damaged) => "the header is damaged".into(),
@@ -253,8 +263,11 @@ impl OpenSegment {
         while let Some(record) =
             record::read(header, &bytes, offset).filter(|r| r.first_sequence == next_sequence)
         {
-            next_sequence += u64::from(record.count);
-            if next_sequence > checkpoint + 1 {
+            next_sequence = next_sequence
+                .checked_add(u64::from(record.count))
+                .ok_or_else(|| self.corrupt(offset, "more commits than can be counted".into()))?;
+            // The record's last commit is the one before.
+            if next_sequence - 1 > checkpoint {
                 replayed.records += 1;
                 replayed.bytes += record.payload.len() as u64;
                 // Copied, so that rows kept from it do not keep the whole segment in memory.
@@ -284,7 +297,8 @@ impl OpenSegment {
 
 /// Segments follow each other in number and in sequence.
 fn check_continuity(before: &FoundSegment, next: &OpenSegment) -> Result<(), ReplayError> {
-    let wanted = before.header.number + 1;
+    // They are sorted by number, and no two files have the same.
+    let wanted = before.header.number.saturating_add(1);
     if next.header.number != wanted {
         return Err(next.corrupt(0, format!("segment {wanted} before it is missing")));
     }
@@ -307,4 +321,43 @@ fn read_file(file: &dyn LogFile) -> io::Result<Vec<u8>> {
     let read = file.read_at(&mut bytes, 0)?;
     bytes.truncate(read);
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::{RealDisk, segment_path};
+    use super::*;
+
+    /// A log of one segment that begins with `first_sequence` and has one record, empty, of
+    /// `count` commits.
+    fn read(first_sequence: u64, count: u32, checkpoint: u64) -> Result<Replayed, String> {
+        let header = SegmentHeader {
+            number: 1,
+            first_sequence,
+            salt: 7,
+            size_bytes: 8_192,
+        };
+        let mut record = Vec::new();
+        record::begin(&mut record);
+        record::finish(&mut record, &header, first_sequence, count);
+        let folder = tempfile::tempdir().unwrap();
+        let bytes = [&header.encode()[..], &record].concat();
+        fs::write(segment_path(folder.path(), 1), bytes).unwrap();
+        replay(&RealDisk, folder.path(), checkpoint, &mut |_, _| Ok(()))
+            .map_err(|error| error.to_string())
+    }
+
+    /// Found by fuzzing: each overflowed, and a panic at opening says nothing of file and offset.
+    #[test]
+    fn numbers_that_cannot_be_are_reported_as_damage() {
+        assert_eq!(read(1, 3, 0).unwrap().next_sequence, 4);
+        let beyond = read(1, 3, u64::MAX).unwrap_err();
+        assert!(beyond.contains("which cannot be"), "{beyond}");
+        let zero = read(0, 3, 0).unwrap_err();
+        assert!(zero.contains("it starts at commit 0"), "{zero}");
+        let many = read(u64::MAX - 1, 3, u64::MAX - 1).unwrap_err();
+        assert!(many.contains("more commits than can be counted"), "{many}");
+    }
 }
