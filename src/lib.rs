@@ -45,6 +45,9 @@ mod check;
 mod cli;
 pub mod config;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod problem;
 mod protocol;

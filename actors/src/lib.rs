@@ -13,6 +13,9 @@ mod clock;
 mod connect;
 mod context;
 mod departure;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod handle;
 mod idempotency;

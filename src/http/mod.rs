@@ -7,6 +7,8 @@ mod connection;
 mod describe;
 mod errors;
 mod fetch;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod landing;
 mod linger;
 mod listener;

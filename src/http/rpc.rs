@@ -112,14 +112,14 @@ fn respond_if_changed(reply: Reply, request: &HeaderMap) -> Response {
 /// The version alone would lie: a read may also look at the clock, at the sessions, or at fields
 /// kept in memory only, none of which move it. The hash alone would do; the version beside it
 /// tells people which commit they look at.
-fn etag(reply: &Reply) -> HeaderValue {
+pub(super) fn etag(reply: &Reply) -> HeaderValue {
     let hash = blake3::hash(&reply.payload.bytes).to_hex();
     let tag = format!("\"v{}-{}\"", reply.version, &hash[..32]);
     HeaderValue::from_str(&tag).expect("digits and hex are a header value")
 }
 
 /// Whether `If-None-Match` names the tag: weak comparison (RFC 9110, section 13.1.2).
-fn matches(tags: &HeaderValue, etag: &HeaderValue) -> bool {
+pub(super) fn matches(tags: &HeaderValue, etag: &HeaderValue) -> bool {
     let (Ok(tags), Ok(etag)) = (tags.to_str(), etag.to_str()) else {
         return false;
     };

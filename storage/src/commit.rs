@@ -37,6 +37,8 @@ mod checkpointer;
 mod committer;
 mod counters;
 mod entry;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod memtable;
 mod opening;
 mod options;

@@ -22,6 +22,9 @@ mod engine;
 #[cfg(feature = "test-util")]
 pub mod fault;
 mod folder;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod id;
 mod key;
 mod limits;

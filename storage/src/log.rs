@@ -19,6 +19,8 @@
 use std::path::{Path, PathBuf};
 
 mod disk;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod record;
 mod replay;
 mod segment;

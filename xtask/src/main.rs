@@ -9,6 +9,7 @@
 )]
 
 mod ci;
+mod fuzz;
 mod tidy;
 
 use std::path::Path;
@@ -22,6 +23,8 @@ Usage: cargo xtask <COMMAND>
 Commands:
   ci [--skip STEP,...]  Everything a change has to pass, quickest first: fmt, tidy, deny, clippy,
                         doc, clients, test. Stops at the first step that fails.
+  fuzz [--seconds N] [TARGET...]
+                        The fuzzers of tests/fuzz, for N seconds each (10). Needs cargo-fuzz.
   tidy                  The rules of the repository that no compiler knows: layers, banned text,
                         error pages, links, file sizes, invariants.
   powercut [OPTIONS]    Cuts the power over the real files of a store, 2,000 times if not told
@@ -43,6 +46,7 @@ fn run(arguments: Vec<String>) -> anyhow::Result<()> {
     match arguments[..] {
         ["ci"] => ci::run(workspace(), &[]),
         ["ci", "--skip", steps] => ci::run(workspace(), &steps.split(',').collect::<Vec<_>>()),
+        ["fuzz", ref rest @ ..] => fuzz::run(workspace(), rest),
         ["tidy"] => tidy::run(workspace()),
         ["powercut", ref options @ ..] => ci::powercut(workspace(), options),
         [] | ["help" | "--help" | "-h"] => {

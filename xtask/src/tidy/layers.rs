@@ -19,6 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["abide-storage", "abide-powercut-record"],
     ),
     ("abide-powercut-record", &[]),
+    ("abide-fuzz", &["abide", "abide-storage", "abide-actors"]),
     ("xtask", &[]),
 ];
 
