@@ -157,8 +157,10 @@ impl Changes {
         let row = || self.0.slice(ROW_HEADER_SIZE_BYTES..end);
         let change = match kind {
             PUT if key_size >= 1 => Change::Row(OverlayRow::put(row(), key_size_bytes)),
-            DELETE if key_size >= 1 => Change::Row(OverlayRow::deletion(row(), key_size_bytes)),
-            SCHEDULE | UNSCHEDULE if key_size >= DUE_SIZE_BYTES => {
+            DELETE if key_size >= 1 && value_size == 0 => {
+                Change::Row(OverlayRow::deletion(row(), key_size_bytes))
+            }
+            SCHEDULE | UNSCHEDULE if key_size >= DUE_SIZE_BYTES && value_size == 0 => {
                 let mut name = self.0.slice(ROW_HEADER_SIZE_BYTES..key_end);
                 let due = Timestamp(name.get_u64());
                 Change::Alarm {
@@ -336,6 +338,20 @@ mod tests {
             })
             .collect();
         assert_eq!(alarms, [(258, b"n".as_slice(), true), (1, b"", false)]);
+    }
+
+    /// Found by fuzzing: the bytes were dropped without a word.
+    #[test]
+    fn a_row_that_has_no_value_may_not_carry_one() {
+        for kind in [DELETE, SCHEDULE, UNSCHEDULE] {
+            let key = [0x10; 8];
+            let row = |value: &[u8]| {
+                let head = [kind, 8, 0, u8::try_from(value.len()).unwrap(), 0, 0, 0];
+                Changes([&head, &key[..], value].concat().into())
+            };
+            assert!(row(b"").all_valid(), "kind {kind}");
+            assert!(!row(b"v").all_valid(), "kind {kind}");
+        }
     }
 
     #[test]

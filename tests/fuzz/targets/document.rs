@@ -1,9 +1,6 @@
 //! Frames of a shared document: whatever one client sends, it costs at most that client's
 //! session; the document stays readable, durable and the same for everybody.
 
-use std::cell::Cell;
-use std::panic;
-use std::sync::Once;
 use std::time::Duration;
 
 use abide_actors::testing::{TestSession, World};
@@ -13,29 +10,30 @@ use yrs::updates::decoder::Decode;
 use yrs::updates::encoder::Encode;
 use yrs::{Doc, GetString, StateVector, Transact, Update};
 
+use super::crdt;
 use super::objects::document::Document;
 use super::objects::in_world;
 
-const FIELD: &str = "codemirror";
+pub(super) const FIELD: &str = "codemirror";
 /// Close code of a change that would make the document too large.
 const TOO_LARGE: u16 = 4413;
 
 /// One client says all of `frames`, and comes back each time it is thrown out; the document
 /// begins as `update`.
 pub(super) fn run(update: Vec<u8>, frames: Vec<Frame>) {
-    leave_panics_of_the_crdt_to_the_actor();
+    crdt::count_panics();
     in_world(async |world| {
         let mut witness = open(world).await;
         let mut client = open(world).await;
         let first = Message::Sync(SyncMessage::Update(update)).encode_v1();
         client.send(first).await;
         for frame in frames {
-            let panics_before = PANICS.get();
+            let panics_before = crdt::panics();
             client.send(frame).await;
             drop(client.arrived().await);
             if let Some(close) = ended(&mut client).await {
                 let expected = [Close::UNSUPPORTED, Close::INVALID_PAYLOAD, TOO_LARGE];
-                let panicked = PANICS.get() > panics_before;
+                let panicked = crdt::panics() > panics_before;
                 assert!(panicked || expected.contains(&close.code), "{close:?}");
                 client = open(world).await;
             }
@@ -43,7 +41,7 @@ pub(super) fn run(update: Vec<u8>, frames: Vec<Frame>) {
         let text = text_of(world).await;
         assert_eq!(told_to_a_newcomer(world).await, text);
         drop(witness.arrived().await);
-        if PANICS.get() == 0 {
+        if crdt::panics() == 0 {
             assert_eq!(
                 ended(&mut witness).await,
                 None,
@@ -52,7 +50,6 @@ pub(super) fn run(update: Vec<u8>, frames: Vec<Frame>) {
         }
         world.crash().await;
         assert_eq!(text_of(world).await, text, "a crash changed the document");
-        PANICS.set(0);
     });
 }
 
@@ -92,28 +89,4 @@ async fn told_to_a_newcomer(world: &World) -> String {
     }
     let transaction = doc.transact();
     field.get_string(&transaction)
-}
-
-thread_local! {
-    /// Panics in the CRDT since the document began.
-    static PANICS: Cell<u32> = const { Cell::new(0) };
-}
-
-/// A fuzzer takes every panic for a finding. One inside the CRDT is no finding by itself: the
-/// activation must end, and everything that is checked here must still hold.
-fn leave_panics_of_the_crdt_to_the_actor() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let others = panic::take_hook();
-        panic::set_hook(Box::new(move |panic| {
-            if panic
-                .location()
-                .is_some_and(|at| at.file().contains("/yrs-"))
-            {
-                PANICS.set(PANICS.get() + 1);
-            } else {
-                others(panic);
-            }
-        }));
-    });
 }

@@ -6,10 +6,12 @@
 
 mod calls;
 mod chat;
+mod crdt;
 mod document;
 mod frames;
 mod objects;
 mod parts;
+mod replica;
 mod yjs;
 
 /// One of them.

@@ -1,7 +1,7 @@
 //! One input as several pieces, so that it can be a whole conversation.
 //!
 //! ```text
-//! kind (1) | size (1) | bytes      again and again; the last piece takes what is left
+//! kind (1) | size (1) | bytes      again and again; the last piece may be cut short
 //! ```
 
 /// One step of a conversation.
