@@ -11,6 +11,7 @@ pub(crate) fn if_none_match(value: &HeaderValue) {
     let reply = |version| Reply {
         payload: Payload::json("7"),
         version: Version(version),
+        replayed: false,
     };
     let etag = etag(&reply(3));
     let is_named = matches(value, &etag);

@@ -22,7 +22,7 @@ pub enum Section {
 }
 
 impl Section {
-    const ALL: [Self; 3] = [Self::State, Self::Alarm, Self::Data];
+    pub(crate) const ALL: [Self; 4] = [Self::State, Self::Alarm, Self::Data, Self::Idempotency];
 
     /// Whether this release stores rows under the number.
     pub(crate) fn is_known(number: u8) -> bool {

@@ -19,7 +19,6 @@ use crate::key::{self, Header, Meta};
 use crate::store::ScheduledAlarm;
 
 const ID_SIZE_BYTES: usize = 32;
-const SECTIONS: [Section; 3] = [Section::State, Section::Alarm, Section::Data];
 
 /// Keys of an engine: any bytes decode or are refused, and what decodes is encoded as it was.
 /// The same bytes, taken for the parts of keys, keep their order and stay in their ranges.
@@ -56,7 +55,7 @@ fn order_keys(data: &[u8]) {
     let id =
         |at: usize| ObjectId::from_bytes(ids[at..at + ID_SIZE_BYTES].try_into().expect("32 bytes"));
     let ids = [id(0), id(ID_SIZE_BYTES)];
-    let section = SECTIONS[usize::from(rest[0]) % SECTIONS.len()];
+    let section = Section::ALL[usize::from(rest[0]) % Section::ALL.len()];
     let (first, second) = rest.split_at(rest.len() / 2);
 
     let rows = [(ids[0], first), (ids[1], second)]

@@ -41,7 +41,7 @@ fn write_of(change: Change) -> Option<Write> {
     Some(match change {
         Change::Row(row) => {
             let (local, value) = row.parts();
-            let section = [Section::State, Section::Alarm, Section::Data]
+            let section = Section::ALL
                 .into_iter()
                 .find(|section| *section as u8 == local[0])?;
             let key = local.slice(1..);

@@ -165,7 +165,13 @@ impl Progress {
         if now.duration_since(self.told) >= PROGRESS_INTERVAL {
             self.told = now;
             let Replayed { records, bytes, .. } = replayed;
-            tracing::info!(done, segments = self.segments, records, bytes, "reading the log");
+            tracing::info!(
+                done,
+                segments = self.segments,
+                records,
+                bytes,
+                "reading the log"
+            );
         }
     }
 }
