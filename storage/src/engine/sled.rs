@@ -248,22 +248,27 @@ fn remove_cut_short(folder: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries?,
     };
+    let mut keeps_draft = false;
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let is_whole = if name.starts_with("snap.") && name.ends_with(".generating") {
-            is_whole_snapshot
-        } else if name == "conf" {
-            is_whole_conf
-        } else {
-            continue;
+        let is_draft = name.starts_with("snap.") && name.ends_with(".generating");
+        let is_whole = match &*name {
+            _ if is_draft => is_whole_snapshot,
+            "conf" => is_whole_conf,
+            _ => continue,
         };
         if !is_whole(&fs::read(entry.path())?) {
             fs::remove_file(entry.path())?;
+        } else if is_draft {
+            keeps_draft = true;
         }
     }
-    File::open(folder)?.sync_all()
+    if keeps_draft {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Whether these are lines of text and four bytes of checksum, as sled writes them.
