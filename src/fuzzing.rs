@@ -10,8 +10,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::config::{Layer, default_file};
 use crate::http::fuzzing::if_none_match;
 use crate::protocol::{
-    Address, DEADLINE, REQUEST_ID, RequestId, arguments_encoding, deadline, reply_encoding,
-    traceparent,
+    Address, DEADLINE, IDEMPOTENCY_KEY, REQUEST_ID, RequestId, arguments_encoding, deadline,
+    idempotency_key, reply_encoding, traceparent,
 };
 
 /// Paths: any text is an address or is refused, and an address is the same once encoded again.
@@ -118,13 +118,14 @@ pub fn config_seeds() -> Vec<Vec<u8>> {
 }
 
 /// The headers of a request, one per line in this order.
-const HEADERS: [HeaderName; 6] = [
+const HEADERS: [HeaderName; 7] = [
     DEADLINE,
     header::IF_NONE_MATCH,
     HeaderName::from_static("traceparent"),
     REQUEST_ID,
     header::CONTENT_TYPE,
     header::ACCEPT,
+    IDEMPOTENCY_KEY,
 ];
 const DEFAULT: Duration = Duration::from_secs(30);
 const MAX: Duration = Duration::from_secs(300);
@@ -159,6 +160,17 @@ pub fn headers(data: &[u8]) {
     match arguments_encoding(&headers) {
         Ok(encoding) => drop(reply_encoding(&headers, encoding)),
         Err(refused) => assert!(refused.to_string().len() < 600, "{refused}"),
+    }
+    match idempotency_key(&headers) {
+        Ok(Some(key)) => {
+            let quoted = key.as_str().replace('\\', "\\\\").replace('"', "\\\"");
+            let quoted = HeaderValue::from_str(&format!("\"{quoted}\""));
+            let quoted = quoted.expect("visible ASCII is a value of a header");
+            let again = HeaderMap::from_iter([(IDEMPOTENCY_KEY, quoted)]);
+            assert_eq!(idempotency_key(&again), Ok(Some(key)));
+        }
+        Ok(None) => assert!(!headers.contains_key(IDEMPOTENCY_KEY)),
+        Err(refused) => assert!(refused.to_string().len() < 200, "{refused}"),
     }
 }
 
