@@ -53,16 +53,25 @@ impl Replica {
     /// When it contradicts itself. A part of it may have been taken in all the same, so the
     /// replica must be made anew.
     pub(crate) fn apply(&mut self, update: Update) -> Result<News, Malformed> {
+        let ends = ends(&update);
         let mut transaction = self.0.transact_mut();
         let some_waited = transaction.has_missing_updates();
         let applied = transaction.apply_update(update);
         applied.map_err(|_| Malformed::Content("the update fits no document"))?;
-        Ok(if transaction.has_missing_updates() {
+        if transaction.has_missing_updates() {
+            return Ok(News::Waits);
+        }
+        if !some_waited && !transaction.has_changes() {
+            return Ok(News::None);
+        }
+        // What has no neighbours to wait for is taken in across a gap in its client's clock. The
+        // state vector ends before the gap, and what is encoded as new ends with it.
+        let state = transaction.state_vector();
+        let is_beyond_a_gap = ends.iter().any(|(client, end)| *end > state.get(client));
+        Ok(if is_beyond_a_gap {
             News::Waits
-        } else if some_waited || transaction.has_changes() {
-            News::Changes(transaction.encode_update_v1())
         } else {
-            News::None
+            News::Changes(transaction.encode_update_v1())
         })
     }
 
@@ -89,9 +98,19 @@ pub(crate) enum News {
     None,
     /// This much of it, as an update.
     Changes(Vec<u8>),
-    /// Some of it follows on changes that have not come yet. It is no part of the document so
-    /// far, but it must be kept and passed on like one.
+    /// Some of it follows on changes that have not come yet. Part of the document or not so far,
+    /// it must be kept and passed on as it came.
     Waits,
+}
+
+/// Where each client's changes in the update end.
+fn ends(update: &Update) -> Vec<(ClientID, u32)> {
+    let insertions = update.insertions(true);
+    let ends = insertions.iter().filter_map(|(client, ranges)| {
+        let end = ranges.iter().map(|range| range.end).max()?;
+        Some((*client, end))
+    });
+    ends.collect()
 }
 
 /// Reads an update from bytes that may come from anywhere.

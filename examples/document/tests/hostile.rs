@@ -138,6 +138,28 @@ fn several_messages_in_one_frame_are_all_read() {
     });
 }
 
+/// Found by fuzzing: the CRDT shows such a change at once, but leaves it out when it is asked for
+/// what is new; it was on the screen and not on the disk.
+#[test]
+fn a_change_whose_predecessor_is_missing_is_kept_like_one_that_is_shown() {
+    // By client 10 from clock 35 on, in front of the first letter of client 1.
+    let letters = [&[1, 1, 1, 0, 4, 1, 10][..], b"codemirror", b"\x02ab\0"].concat();
+    let beyond = [&[1, 1, 10, 35, 0x44, 1, 0, 4][..], b"fork\0"].concat();
+    let mut replica = Replica::new(9);
+    replica.apply(decode(&letters).unwrap()).unwrap();
+    let news = replica.apply(decode(&beyond).unwrap());
+    assert_eq!(news, Ok(News::Waits));
+    assert_eq!(replica.text("codemirror"), "forkab");
+    in_world(async |world| {
+        let mut ada = Peer::open(world, 2).await;
+        ada.session.send(sync(2, &letters)).await;
+        ada.session.send(sync(2, &beyond)).await;
+        assert_eq!(text(world).await, "forkab");
+        world.crash().await;
+        assert_eq!(text(world).await, "forkab");
+    });
+}
+
 proptest! {
     /// Whatever is done to an update, reading it ends in an answer: no panic, no abort.
     #[test]
