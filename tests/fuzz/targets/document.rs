@@ -13,6 +13,7 @@ use yrs::{Doc, GetString, StateVector, Transact, Update};
 use super::crdt;
 use super::objects::document::Document;
 use super::objects::in_world;
+use super::replica::assert_same;
 
 pub(super) const FIELD: &str = "codemirror";
 /// Close code of a change that would make the document too large.
@@ -39,7 +40,7 @@ pub(super) fn run(update: Vec<u8>, frames: Vec<Frame>) {
             }
         }
         let text = text_of(world).await;
-        assert_eq!(told_to_a_newcomer(world).await, text);
+        assert_same(&told_to_a_newcomer(world).await, &text, "told otherwise");
         drop(witness.arrived().await);
         if crdt::panics() == 0 {
             assert_eq!(
@@ -49,7 +50,7 @@ pub(super) fn run(update: Vec<u8>, frames: Vec<Frame>) {
             );
         }
         world.crash().await;
-        assert_eq!(text_of(world).await, text, "a crash changed the document");
+        assert_same(&text_of(world).await, &text, "changed by a crash");
     });
 }
 
