@@ -183,7 +183,7 @@ fn quietly(root: &Path, program: &str, arguments: &[&str]) -> bool {
     clippy::disallowed_methods,
     reason = "a stopwatch for people, no behaviour hangs on it"
 )]
-fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let start = Instant::now();
     let value = work();
     (value, start.elapsed())

@@ -10,6 +10,7 @@
 
 mod ci;
 mod fuzz;
+mod sim;
 mod tidy;
 
 use std::path::Path;
@@ -25,6 +26,9 @@ Commands:
                         doc, clients, test. Stops at the first step that fails.
   fuzz [--seconds N] [TARGET...]
                         The fuzzers of tests/fuzz, for N seconds each (10). Needs cargo-fuzz.
+  sim [--seeds N] [--from S | --seed S]
+                        The random schedules of tests/sim, with N seeds each (1000) from S on, which is
+                        another one each time if not told; --seed runs that one alone.
   tidy                  The rules of the repository that no compiler knows: layers, banned text,
                         error pages, links, file sizes, invariants.
   powercut [OPTIONS]    Cuts the power over the real files of a store, 2,000 times if not told
@@ -47,6 +51,7 @@ fn run(arguments: Vec<String>) -> anyhow::Result<()> {
         ["ci"] => ci::run(workspace(), &[]),
         ["ci", "--skip", steps] => ci::run(workspace(), &steps.split(',').collect::<Vec<_>>()),
         ["fuzz", ref rest @ ..] => fuzz::run(workspace(), rest),
+        ["sim", ref rest @ ..] => sim::run(workspace(), rest),
         ["tidy"] => tidy::run(workspace()),
         ["powercut", ref options @ ..] => ci::powercut(workspace(), options),
         [] | ["help" | "--help" | "-h"] => {
