@@ -219,8 +219,10 @@ pub(crate) fn decode(key: &Bytes, value: &[u8]) -> Result<EngineKey, ReadError> 
         }
         Some(&HEADER) => {
             let id = decode_header_id(key)?;
-            let name = key.get(1..key.len() - ID_SIZE_BYTES - 1);
-            let namespace = name
+            // Between the kind and the zero byte in front of the id.
+            let end = key.len().checked_sub(ID_SIZE_BYTES + 1);
+            let namespace = end
+                .and_then(|end| key.get(1..end))
                 .and_then(|name| std::str::from_utf8(name).ok())
                 .and_then(|name| Namespace::new(name).ok())
                 .filter(|namespace| *key == header(namespace, &id))

@@ -18,4 +18,5 @@ mod regressions;
 mod seeds;
 mod sessions;
 mod single_activation;
+mod slow_store;
 mod support;

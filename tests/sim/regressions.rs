@@ -8,5 +8,4 @@ mod calls;
 mod fairness;
 mod panics;
 mod sessions;
-mod slow_store;
 mod ticks;

@@ -3,18 +3,14 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use abide::prelude::*;
-use abide_actors::testing::{BEGINNING, World};
-use abide_actors::{ActorKind, Call, Clock, Deadline, Payload, Runtime};
-use abide_storage::{
-    BoxFuture, Commit, CommitError, Epoch, Health, MemoryStore, Namespace, Object, ObjectSummary,
-    Opened, ReadError, Scan, ScheduledAlarm, Section, Store, Ticket,
-};
+use abide_actors::testing::World;
+use abide_storage::Store;
 use fastrand::Rng;
 use tokio::time::sleep;
+
+use crate::slow_store::{Node, Takes};
 
 /// Alarms of one object; the limit is 1,024.
 const EACH: usize = 1_000;
@@ -112,150 +108,30 @@ fn twenty_thousand_alarms_for_the_same_moment_all_fire() {
     });
 }
 
-/// A [`MemoryStore`] that takes its time to hand over a page of alarms, as a disk would: what is
-/// committed meanwhile is not in it.
-#[derive(Debug)]
-struct SlowPages {
-    inner: MemoryStore,
-    /// Pages being read just now.
-    reading: AtomicUsize,
-    takes: Duration,
-}
-
-impl SlowPages {
-    fn is_reading(&self) -> bool {
-        self.reading.load(Ordering::Relaxed) > 0
-    }
-}
-
-/// Counted while it lives: a reader may give up.
-struct Reading<'a>(&'a AtomicUsize);
-
-impl<'a> Reading<'a> {
-    fn new(reading: &'a AtomicUsize) -> Self {
-        reading.fetch_add(1, Ordering::Relaxed);
-        Self(reading)
-    }
-}
-
-impl Drop for Reading<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Store for SlowPages {
-    fn alarms<'a>(
-        &'a self,
-        after: Option<ScheduledAlarm>,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<ScheduledAlarm>, ReadError>> {
-        Box::pin(async move {
-            let page = self.inner.alarms(after, limit).await;
-            let _reading = Reading::new(&self.reading);
-            sleep(self.takes).await;
-            page
-        })
-    }
-
-    fn open<'a>(&'a self, object: &'a Object) -> BoxFuture<'a, Result<Opened, ReadError>> {
-        self.inner.open(object)
-    }
-
-    fn close(&self, object: &Object, epoch: Epoch) {
-        self.inner.close(object, epoch);
-    }
-
-    fn commit(&self, commit: Commit) -> Result<Ticket, CommitError> {
-        self.inner.commit(commit)
-    }
-
-    fn has_room(&self) -> bool {
-        self.inner.has_room()
-    }
-
-    fn room(&self) -> BoxFuture<'_, ()> {
-        self.inner.room()
-    }
-
-    fn get<'a>(
-        &'a self,
-        object: &'a Object,
-        section: Section,
-        key: &'a [u8],
-    ) -> BoxFuture<'a, Result<Option<Bytes>, ReadError>> {
-        self.inner.get(object, section, key)
-    }
-
-    fn scan<'a>(
-        &'a self,
-        object: &'a Object,
-        scan: Scan,
-    ) -> BoxFuture<'a, Result<Vec<(Bytes, Bytes)>, ReadError>> {
-        self.inner.scan(object, scan)
-    }
-
-    fn objects<'a>(
-        &'a self,
-        namespace: &'a Namespace,
-        after: Option<abide::ObjectId>,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<ObjectSummary>, ReadError>> {
-        self.inner.objects(namespace, after, limit)
-    }
-
-    fn health(&self) -> Health {
-        self.inner.health()
-    }
-
-    fn shutdown(&self) -> BoxFuture<'_, ()> {
-        self.inner.shutdown()
-    }
-}
-
-async fn set(node: &Runtime, name: &str, after_ms: Vec<u64>) {
-    let target = node.target("crowd", name).unwrap();
-    let arguments = Payload::json(serde_json::json!([after_ms]).to_string());
-    let call = Call::new("set", arguments, Deadline::after(Duration::from_secs(60)));
-    node.call(&target, call).await.unwrap();
-}
-
-fn start(store: &Arc<SlowPages>, clock: &Clock) -> Runtime {
-    let builder = Runtime::builder(store.clone()).clock(clock.clone()).seed(1);
-    builder
-        .register("crowd", ActorKind::<Crowd>::new())
-        .unwrap()
-        .start()
-}
-
 /// A node that has just been started over five thousand alarms, which is more than one page: one
 /// every 20 ms from the first minute on.
-async fn begin_with_two_pages(test: impl AsyncFnOnce(&Runtime, &SlowPages)) {
-    let clock = Clock::starting_at(BEGINNING);
-    let takes = Duration::from_millis(500);
-    let inner = MemoryStore::new();
-    let store = Arc::new(SlowPages {
-        inner,
-        reading: AtomicUsize::new(0),
-        takes,
+async fn begin_with_two_pages(test: impl AsyncFnOnce(&Node)) {
+    let mut node = Node::start::<Crowd>(Takes {
+        pages: Duration::from_millis(500),
+        ..Takes::default()
     });
-    let first = start(&store, &clock);
     for object in 0..5 {
         let after_ms = (0..EACH as u64)
             .map(|alarm| 60_000 + object * 20_000 + alarm * 20)
             .collect();
-        set(&first, &format!("{object}"), after_ms).await;
+        set(&node, &format!("{object}"), after_ms).await;
     }
-    first.drain().await;
-    test(&start(&store, &clock), &store).await;
+    node.restart::<Crowd>().await;
+    test(&node).await;
 }
 
-async fn until_reading(store: &SlowPages) {
-    let begun = async {
-        while !store.is_reading() {
-            sleep(Duration::from_millis(10)).await;
-        }
-    };
+async fn set(node: &Node, name: &str, after_ms: Vec<u64>) {
+    let arguments = serde_json::json!([after_ms]);
+    node.call(name, "set", arguments).await.unwrap();
+}
+
+async fn until_reading(node: &Node) {
+    let begun = node.store.page_is_awaited();
     let begun = tokio::time::timeout(Duration::from_secs(600), begun).await;
     begun.expect("a page is read");
 }
@@ -265,15 +141,15 @@ async fn until_reading(store: &SlowPages) {
 #[test]
 fn an_alarm_set_while_a_page_is_read_fires() {
     World::builder().run(async |_| {
-        begin_with_two_pages(async |node, store| {
+        begin_with_two_pages(async |node| {
             sleep(Duration::from_secs(10)).await;
-            until_reading(store).await;
+            until_reading(node).await;
             assert!(
                 fired().len() > 4_000,
                 "the second page is read when the first is used up"
             );
             set(node, "late", vec![600_000]).await;
-            assert!(store.is_reading());
+            assert!(node.store.is_reading());
             sleep(Duration::from_secs(3_600)).await;
             assert_eq!(fired().len(), 5 * EACH + 1);
         })
@@ -286,10 +162,10 @@ fn an_alarm_set_while_a_page_is_read_fires() {
 #[test]
 fn a_far_alarm_set_while_the_first_page_is_read_holds_no_other_back() {
     World::builder().run(async |_| {
-        begin_with_two_pages(async |node, store| {
-            until_reading(store).await;
+        begin_with_two_pages(async |node| {
+            until_reading(node).await;
             set(node, "far", vec![36_000_000]).await;
-            assert!(store.is_reading());
+            assert!(node.store.is_reading());
             sleep(Duration::from_secs(3_600)).await;
             assert_eq!(fired().len(), 5 * EACH);
             sleep(Duration::from_secs(36_000)).await;

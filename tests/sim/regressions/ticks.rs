@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::slow_store::Node;
+use crate::slow_store::{Node, Takes};
 
 /// Interval of the ticks.
 const EVERY: Duration = Duration::from_millis(10);
@@ -55,7 +55,10 @@ impl Ticker {
 }
 
 async fn ticking() -> Node {
-    let node = Node::start::<Ticker>(COMMITS_TAKE);
+    let node = Node::start::<Ticker>(Takes {
+        commits: COMMITS_TAKE,
+        ..Takes::default()
+    });
     node.call("a", "start", json!([])).await.unwrap();
     sleep(Duration::from_secs(1)).await;
     assert!(TICKS.get() > 90, "commits keep no tick waiting");

@@ -6,8 +6,8 @@ use abide_actors::{Call, Deadline, Limits, Payload};
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::super::slow_store::Node;
 use super::{Bell, EACH, PAGE, UNREADABLE, rung};
+use crate::slow_store::{Node, Takes};
 use crate::support::begin;
 
 /// As many as have no place in one page.
@@ -21,7 +21,7 @@ fn due_ms(object: usize) -> u64 {
 
 /// A node that begins to read the alarms of all objects, and is kept from reading them.
 async fn reading_node() -> Node {
-    let mut node = Node::start::<Bell>(Duration::ZERO);
+    let mut node = Node::start::<Bell>(Takes::default());
     for object in 0..OBJECTS {
         let bell = object.to_string();
         let set = node.call(&bell, "set", json!([EACH, due_ms(object)]));

@@ -20,22 +20,31 @@ use tokio::time::sleep;
 /// Namespace of a [`Node`]'s only actor.
 const NAMESPACE: &str = "slow";
 
+/// How long a store takes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Takes {
+    /// Every commit is accepted at once and durable this much later, whatever came before it.
+    pub(crate) commits: Duration,
+    /// A page of alarms is handed over this much after it was read: what is committed meanwhile is
+    /// not in it.
+    pub(crate) pages: Duration,
+}
+
 /// A [`MemoryStore`] with the delays of a disk. Only these two operations differ from it.
 #[derive(Debug)]
-pub(super) struct SlowStore {
+pub(crate) struct SlowStore {
     inner: MemoryStore,
-    /// Every commit is accepted at once and durable this much later, whatever came before it.
-    commits_take: Duration,
+    takes: Takes,
     pages_held: watch::Sender<bool>,
     next_page_fails: AtomicBool,
     tasks: Tasks,
 }
 
 impl SlowStore {
-    fn new(commits_take: Duration) -> Arc<Self> {
+    fn new(takes: Takes) -> Arc<Self> {
         Arc::new(Self {
             inner: MemoryStore::new(),
-            commits_take,
+            takes,
             pages_held: watch::Sender::new(false),
             next_page_fails: AtomicBool::new(false),
             tasks: Tasks::default(),
@@ -44,23 +53,28 @@ impl SlowStore {
 
     /// From now on a page of alarms is read, but not handed over: what is committed meanwhile is
     /// not in it.
-    pub(super) fn hold_pages(&self) {
+    pub(crate) fn hold_pages(&self) {
         self.pages_held.send_replace(true);
     }
 
     /// Hands the held pages over, and holds no more.
-    pub(super) fn release_pages(&self) {
+    pub(crate) fn release_pages(&self) {
         self.pages_held.send_replace(false);
     }
 
     /// The page that is handed over next is an error instead.
-    pub(super) fn fail_next_page(&self) {
+    pub(crate) fn fail_next_page(&self) {
         self.next_page_fails.store(true, Ordering::Relaxed);
     }
 
-    /// Waits until somebody waits for a held page.
-    pub(super) async fn page_is_awaited(&self) {
-        while self.pages_held.receiver_count() == 0 {
+    /// Whether a page is being read just now; a reader may give up.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.pages_held.receiver_count() > 0
+    }
+
+    /// Waits until somebody waits for a page.
+    pub(crate) async fn page_is_awaited(&self) {
+        while !self.is_reading() {
             sleep(Duration::from_millis(1)).await;
         }
     }
@@ -75,6 +89,7 @@ impl Store for SlowStore {
         Box::pin(async move {
             let page = self.inner.alarms(after, limit).await;
             let mut held = self.pages_held.subscribe();
+            sleep(self.takes.pages).await;
             let released = held.wait_for(|held| !held).await;
             released.expect("the store holds the sending end");
             if self.next_page_fails.swap(false, Ordering::Relaxed) {
@@ -87,7 +102,7 @@ impl Store for SlowStore {
     fn commit(&self, commit: Commit) -> Result<Ticket, CommitError> {
         let outcome = self.inner.commit(commit)?;
         let (answer, ticket) = Ticket::new();
-        let takes = self.commits_take;
+        let takes = self.takes.commits;
         self.tasks.spawn(TaskKind::Object, "sync", async move {
             sleep(takes).await;
             // An activation that was torn down has dropped its ticket.
@@ -148,16 +163,16 @@ impl Store for SlowStore {
 }
 
 /// One node with one kind of actor over a [`SlowStore`].
-pub(super) struct Node {
-    pub(super) runtime: Runtime,
-    pub(super) store: Arc<SlowStore>,
+pub(crate) struct Node {
+    pub(crate) runtime: Runtime,
+    pub(crate) store: Arc<SlowStore>,
     clock: Clock,
 }
 
 impl Node {
     /// Starts it over an empty store. Needs a runtime with paused time.
-    pub(super) fn start<A: Actor>(commits_take: Duration) -> Self {
-        let (store, clock) = (SlowStore::new(commits_take), Clock::starting_at(BEGINNING));
+    pub(crate) fn start<A: Actor>(takes: Takes) -> Self {
+        let (store, clock) = (SlowStore::new(takes), Clock::starting_at(BEGINNING));
         let runtime = start::<A>(&store, &clock);
         Self {
             runtime,
@@ -167,13 +182,13 @@ impl Node {
     }
 
     /// Drains it and starts it again over what was committed.
-    pub(super) async fn restart<A: Actor>(&mut self) {
+    pub(crate) async fn restart<A: Actor>(&mut self) {
         self.runtime.drain().await;
         self.runtime = start::<A>(&self.store, &self.clock);
     }
 
     /// Calls a method with JSON arguments.
-    pub(super) async fn call(
+    pub(crate) async fn call(
         &self,
         name: &str,
         method: &str,
