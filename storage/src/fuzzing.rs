@@ -15,7 +15,7 @@ pub use crate::log::fuzzing::{log_record, log_record_seeds};
 use crate::batch::Section;
 use crate::codec;
 use crate::id::{Epoch, Namespace, Object, ObjectId, Timestamp, Version};
-use crate::key::{self, Header, Meta};
+use crate::key::{self, EngineKey, Header, Meta};
 use crate::store::ScheduledAlarm;
 
 const ID_SIZE_BYTES: usize = 32;
@@ -30,6 +30,7 @@ pub fn key(data: &[u8]) {
 }
 
 fn decode_keys(data: &Bytes) {
+    decode_any(data);
     // The kind byte is the range's business: a scan never leaves it.
     if let Ok(local) = key::decode_row(data) {
         let (section, rest) = key::decode_local(&local).expect("a row's key has a section");
@@ -47,6 +48,33 @@ fn decode_keys(data: &Bytes) {
             assert_eq!(again[1..], key[1..]);
             assert_eq!(alarm.object.namespace.as_str().as_bytes(), namespace);
         }
+    }
+}
+
+/// The reading of `abide check`: with a value that each kind of key can have.
+fn decode_any(key: &Bytes) {
+    let header = Header {
+        version: Version(1),
+        epoch: Epoch(1),
+        name: None,
+    };
+    let values = [
+        key::encode_value(&Meta::default()),
+        key::encode_value(&header),
+        Bytes::from_static(b"chat"),
+    ];
+    for value in &values {
+        let again = match key::decode(key, value) {
+            Err(_) => continue,
+            Ok(EngineKey::Meta) => key::meta(),
+            Ok(EngineKey::Header { namespace, id }) => key::header(&namespace, &id),
+            Ok(EngineKey::Row { id, section }) => {
+                let local = [&[section], &key[1 + ID_SIZE_BYTES + 1..]].concat();
+                key::row(&id, &local)
+            }
+            Ok(EngineKey::Alarm(alarm)) => key::alarm(alarm.due, &alarm.object.id, &alarm.name),
+        };
+        assert_eq!(again, *key);
     }
 }
 

@@ -1,11 +1,15 @@
 //! Every input of the fuzzers' corpus, through its target, in a moment: what was once found stays
-//! found. Looking for new inputs is `cargo xtask fuzz`; `docs/reliability.md` says more.
+//! found; and some thousands of inputs near them. Looking for new ones in earnest is `cargo xtask
+//! fuzz`; `docs/reliability.md` says more.
 
+mod mutations;
 mod targets;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
+use std::{env, fs, panic};
+
+use fastrand::Rng;
 
 use targets::{TARGETS, Target};
 
@@ -40,6 +44,25 @@ fn every_input_of_the_corpus_keeps_every_promise() {
             // Said before, because some failures end the process.
             println!("{}", input.display());
             (target.run)(&bytes);
+        }
+    }
+}
+
+/// Times [`MUTATIONS`]; 1 in every test run, so that it stays within seconds.
+const ROUNDS: &str = "ABIDE_FUZZ_ROUNDS";
+/// Inputs made for each target in one round.
+const MUTATIONS: u64 = 3_000;
+
+#[test]
+fn inputs_near_the_corpus_keep_every_promise() {
+    let rounds: u64 = env::var(ROUNDS).map_or(1, |rounds| rounds.parse().unwrap());
+    for target in &TARGETS {
+        let read = |path| fs::read(path).unwrap();
+        let corpus: Vec<_> = inputs(target).into_iter().map(read).collect();
+        for seed in 0..rounds * MUTATIONS {
+            let input = mutations::mutate(&mut Rng::with_seed(seed), &corpus);
+            let failed = panic::catch_unwind(|| (target.run)(&input)).is_err();
+            assert!(!failed, "{}, seed {seed}: {input:02x?}", target.name);
         }
     }
 }
