@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{self, Config, ConfigError, Layer};
+use crate::commands::Command;
+use crate::config::{Config, ConfigError, Layer};
 
 /// A durable-objects server: single-threaded actors with transactional storage, alarms and
 /// WebSocket sessions.
@@ -13,30 +14,22 @@ use crate::config::{self, Config, ConfigError, Layer};
 #[command(version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<Subcommands>,
     #[command(flatten)]
-    serve: Serve,
+    settings: Settings,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum Subcommands {
     /// Runs the server. The default.
-    Serve(Box<Serve>),
-    /// Reads the data folder of a stopped server from end to end and says what is wrong with it.
-    ///
-    /// Takes the settings of `serve`, of which it uses `data`. Exit code 0: sound; 1: it has
-    /// problems, or cannot be checked.
-    Check(Box<Serve>),
-    /// Prints the default abide.toml, every setting with its range and reason; or checks a file.
-    Config {
-        /// A file to check instead.
-        #[arg(long, value_name = "FILE")]
-        check: Option<PathBuf>,
-    },
+    Serve(Box<Settings>),
+    #[command(flatten)]
+    Other(Command),
 }
 
+/// The settings of a server, as its flags and its file say them.
 #[derive(Debug, Args)]
-struct Serve {
+pub(crate) struct Settings {
     /// Settings file; without one, ./abide.toml when it exists.
     #[arg(long, env = "ABIDE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -49,37 +42,28 @@ struct Serve {
 pub(crate) enum Task {
     /// Run the server.
     Serve(Box<Config>),
-    /// Check the data folder.
-    Check(Box<Config>),
-    /// Say this on standard output and be done.
-    Print(String),
+    /// Do this and be done.
+    Run(Command),
 }
 
 impl Cli {
     /// What to do.
     pub(crate) fn task(self) -> Result<Task, ConfigError> {
-        match self.command {
-            None => self.serve.task(),
-            Some(Command::Serve(serve)) => serve.task(),
-            Some(Command::Check(serve)) => Ok(Task::Check(Box::new(serve.config()?))),
-            Some(Command::Config { check: None }) => Ok(Task::Print(config::default_file())),
-            Some(Command::Config { check: Some(path) }) => {
-                config::read_file(&path)?.into_config().validate()?;
-                Ok(Task::Print(format!(
-                    "{}: every setting is valid\n",
-                    path.display()
-                )))
-            }
-        }
+        let settings = match self.command {
+            None => self.settings,
+            Some(Subcommands::Serve(settings)) => *settings,
+            Some(Subcommands::Other(command)) => return Ok(Task::Run(command)),
+        };
+        Ok(Task::Serve(Box::new(settings.config()?)))
     }
 }
 
-impl Serve {
-    fn task(self) -> Result<Task, ConfigError> {
-        Ok(Task::Serve(Box::new(self.config()?)))
-    }
-
-    fn config(self) -> Result<Config, ConfigError> {
+impl Settings {
+    /// The settings in force.
+    ///
+    /// # Errors
+    /// [`ConfigError`]. No effect.
+    pub(crate) fn config(self) -> Result<Config, ConfigError> {
         Config::load(self.layer, self.config.as_deref())
     }
 }
@@ -95,6 +79,7 @@ mod tests {
     use clap::{CommandFactory, Parser};
 
     use super::{Cli, Task};
+    use crate::commands::Command;
     use crate::config::Engine;
 
     fn task(arguments: &[&str]) -> Task {
@@ -123,15 +108,9 @@ mod tests {
     }
 
     #[test]
-    fn a_check_takes_the_settings_of_serve() {
-        match task(&["check", "--data", "elsewhere"]) {
-            Task::Check(config) => assert_eq!(config.data.to_str(), Some("elsewhere")),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn the_default_file_is_printed() {
-        assert!(matches!(task(&["config"]), Task::Print(text) if text.contains("body_size_max")));
+    fn a_command_is_no_server() {
+        let asked = task(&["check", "--data", "elsewhere"]);
+        assert!(matches!(asked, Task::Run(Command::Check(_))), "{asked:?}");
+        assert!(matches!(task(&["config"]), Task::Run(Command::Config(_))));
     }
 }

@@ -3,6 +3,7 @@
 //! Every setting has one name: `body_size_max` in the file, `--body-size-max` on the command
 //! line, `ABIDE_BODY_SIZE_MAX` in the environment.
 
+mod host_names;
 mod settings;
 mod units;
 
@@ -13,6 +14,7 @@ use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
+pub use host_names::{HostNames, InvalidHostName};
 use settings::settings;
 pub use units::{InvalidQuantity, Size, Span};
 
@@ -21,9 +23,14 @@ settings! {
     /// Loopback, because serving a network is a decision; port 0 takes any free one.
     listen: SocketAddr, "ABIDE_LISTEN", SocketAddr::from((Ipv4Addr::LOCALHOST, 7878));
 
-    /// Address of the operators' listener: /healthz, /readyz, /metrics. It asks for no password,
-    /// so it belongs on loopback or a private network.
+    /// Address of the operators' listener: /healthz, /readyz, /metrics, and the admin API that
+    /// commands like `abide export` use. It asks for no password, so it belongs on loopback or a
+    /// private network.
     admin_listen: SocketAddr, "ABIDE_ADMIN_LISTEN", SocketAddr::from((Ipv4Addr::LOCALHOST, 7879));
+
+    /// Names by which the admin API is reached, with commas between them, beside IP addresses and
+    /// localhost. Others are refused, so that no web page can borrow the listener by a name of its own.
+    admin_names: HostNames, "ABIDE_ADMIN_NAMES", HostNames::default();
 
     /// Folder of the store; made when it is missing. One process uses it at a time.
     data: PathBuf, "ABIDE_DATA", PathBuf::from("./abide-data");

@@ -1,4 +1,4 @@
-//! Why a server did not start.
+//! Why a server did not start, or a command did not do what was asked.
 
 use std::error::Error as _;
 use std::net::SocketAddr;
@@ -7,12 +7,13 @@ use std::{fmt, io};
 use abide_actors::RegisterError;
 use abide_storage::OpenError;
 
+use crate::admin_client::AdminError;
 use crate::config::ConfigError;
 
 /// What the functions of [`Server`](crate::Server) return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a server did not start. Each says what to do about it; nothing has been served.
+/// Why a server did not start, or a command did not do what was asked. Each says what to do about it.
 #[derive(thiserror::Error)]
 pub enum Error {
     /// A setting cannot be used.
@@ -40,9 +41,27 @@ pub enum Error {
         /// How many.
         count: u64,
     },
+    /// A command did not get from a running server what it asked for.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     /// Threads or signal handlers could not be set up.
     #[error("the process could not be set up")]
     Process(#[source] io::Error),
+}
+
+impl Error {
+    /// The exit code of a process that ends with it; `commands/mod.rs` says what each means.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Admin(error) => error.exit_code(),
+            Self::Config(_)
+            | Self::Register(_)
+            | Self::Store(_)
+            | Self::Listen { .. }
+            | Self::Unsound { .. }
+            | Self::Process(_) => 1,
+        }
+    }
 }
 
 fn listen_hint(error: &io::Error, key: &str) -> String {

@@ -41,8 +41,9 @@
 // The macro writes paths that begin with `::abide`, in this crate too.
 extern crate self as abide;
 
-mod check;
+mod admin_client;
 mod cli;
+mod commands;
 pub mod config;
 mod error;
 #[cfg(feature = "fuzzing")]
@@ -65,6 +66,7 @@ pub use abide_actors::{
     Payload, Refusal, Session, SessionId, State, Storage, StorageMut, When, actor, call,
 };
 pub use abide_storage::{Namespace, Object, ObjectId, Timestamp, Version};
+pub use admin_client::AdminError;
 pub use config::{Config, ConfigError};
 pub use error::{Error, Result};
 pub use server::{Builder, Running, Server};

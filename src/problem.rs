@@ -12,18 +12,20 @@ use std::time::Duration;
 use abide_actors::{ActorError, CallError, ConnectError, Refusal};
 use abide_storage::{CommitError, Effect};
 use axum::body::Body;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 use serde::Serialize;
 
 pub(crate) use code::{
-    BODY_TIMEOUT, BODY_TOO_LARGE, BODY_UNREADABLE, CODES, Code, INVALID_HANDSHAKE,
-    METHOD_NOT_ALLOWED, NOT_FOUND, SSE_NOT_SUPPORTED, TOO_MANY_CONNECTIONS, UPGRADE_REQUIRED,
+    ADMIN_REFUSED, BODY_TIMEOUT, BODY_TOO_LARGE, BODY_UNREADABLE, CODES, Code, INVALID_BODY,
+    INVALID_HANDSHAKE, METHOD_NOT_ALLOWED, NOT_FOUND, SSE_NOT_SUPPORTED, TOO_MANY_CONNECTIONS,
+    UNSUPPORTED_MEDIA_TYPE, UPGRADE_REQUIRED,
 };
 
 use crate::protocol::{
-    InvalidAddress, InvalidDeadline, InvalidIdempotencyHeader, RequestId, UnknownMediaType,
+    InvalidAddress, InvalidDeadline, InvalidIdempotencyHeader, Refused, RequestId, UnknownMediaType,
 };
 
 /// An error on its way to a client. Handlers return it; the connection's service renders it,
@@ -104,6 +106,17 @@ impl Problem {
         self
     }
 
+    /// Tells it inside of an answer that has begun as a success, and logs it as
+    /// [`respond`](Self::respond) does.
+    pub(crate) fn told(self, id: &RequestId) -> Refused {
+        self.log(id);
+        Refused {
+            effect: self.effect_name().to_owned(),
+            code: self.0.code.into_owned(),
+            detail: self.0.detail,
+        }
+    }
+
     /// The body as JSON.
     pub(crate) fn body(&self, id: &RequestId) -> Vec<u8> {
         let rendered = Rendered {
@@ -113,24 +126,33 @@ impl Problem {
             detail: &self.0.detail,
             instance: format!("/requests/{id}"),
             code: &self.0.code,
-            effect: match self.0.effect {
-                Effect::None => "none",
-                Effect::Unknown => "unknown",
-            },
+            effect: self.effect_name(),
             retry_after_ms: self.0.retry_after.map(|wait| wait.as_millis()),
             data: self.0.data.as_deref(),
         };
         serde_json::to_vec(&rendered).expect("a problem has string keys only")
     }
 
-    /// The response, logged once: as an error when a human must look, else for the curious.
-    pub(crate) fn respond(self, id: &RequestId) -> Response {
+    fn effect_name(&self) -> &'static str {
+        match self.0.effect {
+            Effect::None => "none",
+            Effect::Unknown => "unknown",
+        }
+    }
+
+    /// As an error when a human must look, else for the curious.
+    fn log(&self, id: &RequestId) {
         match &self.0.cause {
             Some(cause) => {
                 tracing::error!(request_id = %id, code = %self.0.code, cause, "{}", self.0.detail);
             }
             None => tracing::debug!(request_id = %id, code = %self.0.code, "{}", self.0.detail),
         }
+    }
+
+    /// The response, logged once.
+    pub(crate) fn respond(self, id: &RequestId) -> Response {
+        self.log(id);
         let mut response = Response::new(Body::from(self.body(id)));
         *response.status_mut() =
             StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -300,6 +322,18 @@ impl From<ConnectError> for Problem {
 impl From<InvalidAddress> for Problem {
     fn from(error: InvalidAddress) -> Self {
         Self::new(&code::INVALID_OBJECT, error.to_string())
+    }
+}
+
+impl From<PathRejection> for Problem {
+    fn from(rejection: PathRejection) -> Self {
+        Self::new(&code::INVALID_OBJECT, rejection.body_text())
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(&code::INVALID_ARGUMENTS, rejection.body_text())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The words of the wire, read and checked: no I/O, no HTTP library's types beyond headers and URIs.
 
 mod address;
+mod admin;
 mod encoding;
 mod idempotency;
 mod request_id;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName};
 
 pub(crate) use address::{Address, InvalidAddress};
+pub(crate) use admin::{Line, ListedObject, Listing, Refused};
 pub(crate) use encoding::{UnknownMediaType, arguments_encoding, media_type, reply_encoding};
 pub(crate) use idempotency::{InvalidIdempotencyHeader, idempotency_key};
 pub(crate) use request_id::RequestId;

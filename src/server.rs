@@ -11,7 +11,6 @@ use clap::Parser as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::check;
 use crate::cli::{self, Cli, Task};
 use crate::config::{Config, Engine};
 use crate::error::{Error, Result};
@@ -70,14 +69,14 @@ impl Builder {
     /// as many threads as they say, [runs](Self::run), and prints why when that fails.
     ///
     /// Exit codes: 0 after a drain, 1 when the server could not start, 2 for a malformed
-    /// command line, 130 or 143 when a second signal cut the drain short.
+    /// command line, 130 or 143 when a second signal cut the drain short. Of the other commands:
+    /// 0 done, 1 failed or refused, 2 malformed, 3 no server answers, 4 the outcome is unknown.
     pub fn main(mut self) -> ExitCode {
         let outcome = self.settle_task().and_then(|task| match task {
-            Task::Print(text) => {
-                cli::print(&text);
-                Ok(())
+            Task::Run(command) => {
+                let runtime = tokio_runtime(1).map_err(Error::Process)?;
+                runtime.block_on(command.run())
             }
-            Task::Check(config) => check::run(&config),
             Task::Serve(config) => {
                 let runtime = tokio_runtime(config.thread_count()).map_err(Error::Process)?;
                 runtime.block_on(self.config(*config).serve_until_signal())
@@ -91,7 +90,7 @@ impl Builder {
                 {
                     eprintln!("error: {error:?}");
                 }
-                ExitCode::FAILURE
+                ExitCode::from(error.exit_code())
             }
         }
     }
@@ -107,12 +106,7 @@ impl Builder {
     /// No: dropping it is like a crash. Nothing acknowledged is lost.
     pub async fn run(mut self) -> Result<()> {
         match self.settle_task()? {
-            Task::Print(text) => {
-                cli::print(&text);
-                Ok(())
-            }
-            // Blocks this thread, which has nothing else to do.
-            Task::Check(config) => check::run(&config),
+            Task::Run(command) => command.run().await,
             Task::Serve(config) => self.config(*config).serve_until_signal().await,
         }
     }

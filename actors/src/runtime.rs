@@ -151,6 +151,14 @@ impl Runtime {
         }
     }
 
+    /// A registered namespace by its name.
+    ///
+    /// # Errors
+    /// [`CallError::UnknownNamespace`]. No effect.
+    pub fn namespace(&self, name: &str) -> Result<Namespace, CallError> {
+        Ok(self.0.registry.get(name)?.namespace.clone())
+    }
+
     /// The object that `address` names in a namespace: a name, or `id:` and 64 hex digits.
     ///
     /// # Errors

@@ -33,9 +33,11 @@ codes! {
     BODY_UNREADABLE = "body-unreadable", 400, "Body broke off";
     IDEMPOTENCY_KEY_INVALID = "idempotency-key-invalid", 400, "Not an idempotency key";
     INVALID_ARGUMENTS = "invalid-arguments", 400, "Arguments do not fit the method";
+    INVALID_BODY = "invalid-body", 400, "Body is not what the path takes";
     INVALID_DEADLINE = "invalid-deadline", 400, "Deadline cannot be obeyed";
     INVALID_HANDSHAKE = "invalid-handshake", 400, "Not a WebSocket handshake";
     INVALID_OBJECT = "invalid-object", 400, "Path names no object";
+    ADMIN_REFUSED = "admin-refused", 403, "Request may come from a web page";
     SESSION_REFUSED = "session-refused", 403, "Session refused by the object";
     NO_CALLBACK = "no-callback", 404, "Objects of this namespace do not take this";
     NOT_FOUND = "not-found", 404, "No such path";

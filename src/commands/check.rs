@@ -3,21 +3,35 @@
 use std::fmt::Write as _;
 
 use abide_storage::{CheckReport, Options};
+use clap::Args;
 
-use crate::cli;
+use crate::cli::{self, Settings};
 use crate::config::Config;
 use crate::error::{Error, Result};
 
-/// Checks the folder of these settings and prints what was found.
+/// Reads the data folder of a stopped server from end to end and says what is wrong with it.
 ///
-/// # Errors
-/// [`Error::Store`] when it cannot be checked, [`Error::Unsound`] when it has problems.
-pub(crate) fn run(config: &Config) -> Result<()> {
-    let report = abide_storage::check(&config.data, &Options::default())?;
-    cli::print(&describe(config, &report));
-    match report.problems_count {
-        0 => Ok(()),
-        count => Err(Error::Unsound { count }),
+/// Takes the settings of `serve`, of which it uses `data`. Exit code 0: sound; 1: it has
+/// problems, or cannot be checked.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+impl Check {
+    /// Checks the folder of these settings and prints what was found.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when it cannot be checked, [`Error::Unsound`] when it has problems.
+    pub(super) fn run(self) -> Result<()> {
+        let config = self.settings.config()?;
+        let report = abide_storage::check(&config.data, &Options::default())?;
+        cli::print(&describe(&config, &report));
+        match report.problems_count {
+            0 => Ok(()),
+            count => Err(Error::Unsound { count }),
+        }
     }
 }
 

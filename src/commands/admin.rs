@@ -1,0 +1,41 @@
+//! The arguments of every command that speaks to a running server.
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::admin_client::AdminClient;
+use crate::cli;
+use crate::error::Result;
+
+/// Which server, and in which form it is told what came back.
+#[derive(Debug, Args)]
+pub(crate) struct Admin {
+    /// Address of the server's listener for operators.
+    #[arg(long, env = "ABIDE_ADMIN", value_name = "URL")]
+    #[arg(default_value = "http://127.0.0.1:7879")]
+    admin: String,
+    /// Prints JSON for scripts, one value per line.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Admin {
+    /// The way to that server. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// When the address is none.
+    pub(crate) fn client(&self) -> Result<AdminClient> {
+        Ok(AdminClient::new(&self.admin)?)
+    }
+
+    /// Prints one answer: as JSON when that was asked for, else as `text` says it.
+    pub(crate) fn print<T: Serialize>(&self, answer: &T, text: impl FnOnce(&T) -> String) {
+        let mut line = if self.json {
+            serde_json::to_string(answer).expect("an answer has string keys only")
+        } else {
+            text(answer)
+        };
+        line.push('\n');
+        cli::print(&line);
+    }
+}

@@ -1,0 +1,39 @@
+//! What `abide` does beside serving: one file per command.
+//!
+//! A command is a struct of arguments with a `run`. Its documentation is what `--help` shows; its
+//! line in [`Command`] is all that leads to it. Commands that speak to a running server take the
+//! arguments of [`Admin`](admin::Admin) and go through its listener for operators.
+//!
+//! Exit codes, the same for all: 0 done, 1 failed or refused (the message says what it left), 2
+//! malformed command line, 3 no server answers, 4 the outcome is unknown because the answer was lost.
+
+mod admin;
+mod check;
+mod objects;
+mod settings;
+
+use clap::Subcommand;
+
+use crate::error::Result;
+
+/// Every command but `serve`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Check(Box<check::Check>),
+    Config(settings::PrintSettings),
+    Objects(objects::Objects),
+}
+
+impl Command {
+    /// Does it, and prints what people or scripts are to read.
+    ///
+    /// # Errors
+    /// What is told on standard error; [`Error::exit_code`](crate::Error) is the process's.
+    pub(crate) async fn run(self) -> Result<()> {
+        match self {
+            Self::Check(command) => command.run(),
+            Self::Config(command) => command.run(),
+            Self::Objects(command) => command.run().await,
+        }
+    }
+}
