@@ -1,6 +1,8 @@
-//! The time of the storage threads. Nothing that is stored or answered depends on it.
+//! The time of the storage threads.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::id::Timestamp;
 
 /// Now, for pacing and for how often things are looked at.
 #[expect(
@@ -9,4 +11,15 @@ use std::time::Instant;
 )]
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// The machine's time, which is written beside groups of commits; asked for through
+/// [`Disk::time`](crate::Disk::time), so that tests own it.
+#[expect(clippy::disallowed_methods, reason = "the seam itself")]
+pub(crate) fn wall() -> Timestamp {
+    // Before 1970 it is 1970.
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -44,6 +44,7 @@ mod opening;
 mod options;
 mod overlay;
 mod readers;
+mod rebuild;
 mod recovery;
 mod row;
 mod shared;
@@ -52,7 +53,9 @@ mod space;
 pub use check::{CheckReport, Problem, check};
 pub use counters::StoreMetrics;
 pub use opening::{OpenReport, Seams};
+pub(crate) use opening::{engine_error, open_engine, read_meta};
 pub use options::{EngineKind, Options};
+pub(crate) use rebuild::{Rebuild, check_group};
 
 /// Keeps objects in a data folder: a commit log in front of an embedded engine.
 ///

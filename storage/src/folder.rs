@@ -6,6 +6,8 @@
 //!   LOCK      locked while a process has the folder open; holds its pid
 //!   log/      segments of the commit log
 //!   engine/   whatever the engine keeps
+//!   history/  what is kept of the past (`history.rs`)
+//!   RESTORING while a restore makes the folder; there is no FORMAT then
 //! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -17,6 +19,8 @@ use crate::log::is_disk_full;
 
 /// The folder format this release makes: covers the layout above and the keys of `key.rs`.
 const FORMAT: u32 = 1;
+/// Lies in a folder while a restore makes it.
+const RESTORING: &str = "RESTORING";
 const TITLE: &str = "abide data folder";
 
 /// An open data folder; locked until it is dropped.
@@ -159,7 +163,7 @@ impl Folder {
         if is_new && !check(path, engine)? {
             create(path, engine).map_err(io_error)?;
         }
-        for folder in ["log", "engine"] {
+        for folder in FOLDERS {
             fs::create_dir_all(path.join(folder)).map_err(io_error)?;
         }
         sync_folder(path).map_err(io_error)?;
@@ -192,6 +196,40 @@ impl Folder {
         Ok((Self { path, _lock: lock }, engine))
     }
 
+    /// Locks a folder that is absent or empty for a restore. Until
+    /// [`finish_restore`](Self::finish_restore) it is no data folder.
+    pub(crate) fn begin_restore(path: &Path) -> Result<Self, OpenError> {
+        let io_error = |source| OpenError::from_io(path, source);
+        if path.is_file() {
+            return Err(OpenError::NotAFolder { path: path.into() });
+        }
+        fs::create_dir_all(path).map_err(io_error)?;
+        // Looked at before the lock file is made, so that a refused folder stays as it was.
+        if !is_empty(path).map_err(io_error)? {
+            return Err(OpenError::NotADataFolder {
+                path: path.into(),
+                problem: "it is not empty".into(),
+            });
+        }
+        let lock = lock(path)?;
+        let begin = || {
+            File::create(path.join(RESTORING))?.sync_all()?;
+            for folder in FOLDERS {
+                fs::create_dir(path.join(folder))?;
+            }
+            sync_folder(path)
+        };
+        begin().map_err(io_error)?;
+        let path = path.into();
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// Makes it a data folder; everything in it must be durable.
+    pub(crate) fn finish_restore(self, engine: EngineKind) -> io::Result<()> {
+        create(&self.path, engine)?;
+        fs::remove_file(self.path.join(RESTORING))
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -203,6 +241,18 @@ impl Folder {
     pub(crate) fn engine(&self) -> PathBuf {
         self.path.join("engine")
     }
+
+    pub(crate) fn history(&self) -> PathBuf {
+        self.path.join("history")
+    }
+}
+
+/// The folders in it.
+const FOLDERS: [&str; 3] = ["log", "engine", "history"];
+
+/// Whether the path looks like a data folder, of whatever release.
+pub(crate) fn is_data_folder(path: &Path) -> bool {
+    path.join("FORMAT").is_file()
 }
 
 /// Whether the folder is one already (`true`), or free to be made one.
@@ -217,6 +267,10 @@ fn check(path: &Path, asked: EngineKind) -> Result<bool, OpenError> {
             let is_empty = is_empty(path).map_err(|source| OpenError::from_io(path, source))?;
             return if is_empty {
                 Ok(false)
+            } else if path.join(RESTORING).exists() {
+                Err(not_one(
+                    "a restore into it was interrupted, remove the folder and restore again",
+                ))
             } else {
                 Err(not_one("it has files but no FORMAT"))
             };
@@ -339,7 +393,7 @@ mod tests {
         let temporary = temporary();
         let path = temporary.path().join("a/b");
         drop(Folder::open(&path, ENGINE).unwrap());
-        assert_eq!(files(&path), ["FORMAT", "LOCK", "engine", "log"]);
+        assert_eq!(files(&path), ["FORMAT", "LOCK", "engine", "history", "log"]);
         let text = fs::read_to_string(path.join("FORMAT")).unwrap();
         assert_eq!(text, "abide data folder\nformat 1\nengine memory\n");
         drop(Folder::open(&path, ENGINE).unwrap());

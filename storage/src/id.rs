@@ -281,6 +281,38 @@ impl fmt::Display for Version {
 )]
 pub struct Timestamp(pub u64);
 
+/// As RFC 3339 writes it, in UTC.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = i64::try_from(self.0).map(jiff::Timestamp::from_millisecond);
+        match time {
+            Ok(Ok(time)) => fmt::Display::fmt(&time, f),
+            // After the year 9999.
+            _ => write!(f, "{} ms after 1970", self.0),
+        }
+    }
+}
+
+/// The text is no time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{text}' is no time of RFC 3339 after 1970, such as 2026-11-23T13:40:00Z")]
+pub struct InvalidTimestamp {
+    /// The offending text.
+    pub text: String,
+}
+
+/// Reads RFC 3339, with any offset; parts of a millisecond are dropped.
+impl FromStr for Timestamp {
+    type Err = InvalidTimestamp;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let error = || InvalidTimestamp { text: text.into() };
+        let time: jiff::Timestamp = text.parse().map_err(|_| error())?;
+        let ms = u64::try_from(time.as_millisecond()).map_err(|_| error())?;
+        Ok(Self(ms))
+    }
+}
+
 impl std::ops::Add<std::time::Duration> for Timestamp {
     type Output = Self;
 

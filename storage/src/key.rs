@@ -28,7 +28,7 @@ use crate::store::{ReadError, ScheduledAlarm};
 
 const META: u8 = 0x01;
 const HEADER: u8 = 0x02;
-const ROW: u8 = 0x10;
+pub(crate) const ROW: u8 = 0x10;
 const ALARM: u8 = 0x20;
 
 const ID_SIZE_BYTES: usize = 32;

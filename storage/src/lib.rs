@@ -10,7 +10,8 @@
 //!   durable, an overlay (`commit/overlay.rs`) makes them visible, checkpoints
 //!   (`commit/checkpointer.rs`) move them into an [`Engine`] in the background;
 //! - the bytes: keys (`key.rs`), values (`codec.rs`), commits in the log (`commit/entry.rs`),
-//!   records and segments (`log/record.rs`, `log/segment.rs`), the data folder (`folder.rs`).
+//!   records and segments (`log/record.rs`, `log/segment.rs`), the data folder (`folder.rs`);
+//! - the past: backups, restores, history (`history.rs`).
 
 mod batch;
 mod clock;
@@ -25,6 +26,7 @@ mod folder;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod history;
 mod id;
 mod key;
 mod limits;
@@ -42,9 +44,13 @@ pub use engine::RedbEngine;
 pub use engine::SledEngine;
 pub use engine::{Engine, EngineError, MemoryEngine, Row};
 pub use folder::OpenError;
+pub use history::{
+    Backup, BackupMode, BackupReport, HistoryError, HistoryReport, Progress, Restore,
+    RestoreReport, Span, Step, Target, Timeline, VerifyReport, backup, history, restore, verify,
+};
 pub use id::{
-    Epoch, InvalidNamespace, InvalidObjectId, NAME_SIZE_MAX_BYTES, NAMESPACE_SIZE_MAX_BYTES,
-    Namespace, Object, ObjectId, Timestamp, Version,
+    Epoch, InvalidNamespace, InvalidObjectId, InvalidTimestamp, NAME_SIZE_MAX_BYTES,
+    NAMESPACE_SIZE_MAX_BYTES, Namespace, Object, ObjectId, Timestamp, Version,
 };
 pub use log::{Disk, LogFile, RealDisk};
 pub use memory_store::{Aftermath, MemoryStore, Room};

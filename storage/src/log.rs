@@ -14,13 +14,14 @@
 //!
 //! Files: `segment.rs` the header of a segment, `record.rs` one group in it, `writer.rs`
 //! appending and rolling, `spare.rs` the next segment, `replay.rs` reading it all again,
-//! `disk.rs` the seam to the file system.
+//! `groups.rs` reading a part of it for history, `disk.rs` the seam to the file system.
 
 use std::path::{Path, PathBuf};
 
 mod disk;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod groups;
 mod record;
 mod replay;
 mod segment;
@@ -28,8 +29,9 @@ mod spare;
 mod writer;
 
 pub use disk::{Disk, LogFile, RealDisk};
+pub(crate) use groups::{Group, first_sequence, read_groups};
 pub(crate) use replay::{ReplayError, Replayed, replay};
-pub(crate) use writer::{AppendError, History, Log, LogOptions};
+pub(crate) use writer::{AppendError, ClosedSegments, Log, LogOptions, create};
 
 /// Whether the error says that the disk, or the user's share of it, is full.
 pub(crate) fn is_disk_full(error: &std::io::Error) -> bool {

@@ -17,7 +17,7 @@ use super::shared::{PanicGuard, Shared, Stop};
 use crate::clock;
 use crate::engine::{EngineError, Row};
 use crate::key::{self, Meta};
-use crate::log::History;
+use crate::log::ClosedSegments;
 
 /// Rows given to the engine at once, bytes. Large sorted batches drove sled to gigabytes of memory.
 const PIECE_SIZE_BYTES: usize = 256 << 10;
@@ -38,7 +38,7 @@ const PAUSE_MAX: Duration = Duration::from_millis(40);
 #[derive(Debug)]
 pub(super) struct Checkpointer {
     shared: Arc<Shared>,
-    history: Arc<History>,
+    history: Arc<ClosedSegments>,
     generation: u64,
     /// Since when the active memtable has something.
     oldest: Option<Instant>,
@@ -71,7 +71,7 @@ impl Shared {
 }
 
 impl Checkpointer {
-    pub(super) fn new(shared: Arc<Shared>, history: Arc<History>, generation: u64) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, history: Arc<ClosedSegments>, generation: u64) -> Self {
         Self {
             shared,
             history,
@@ -278,7 +278,7 @@ impl Checkpointer {
 }
 
 /// Cuts sorted rows into pieces of bounded size.
-fn pieces_of(rows: &[Row]) -> impl Iterator<Item = &[Row]> {
+pub(super) fn pieces_of(rows: &[Row]) -> impl Iterator<Item = &[Row]> {
     let mut rest = rows;
     std::iter::from_fn(move || {
         let mut size_bytes = 0;

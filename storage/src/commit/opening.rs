@@ -28,7 +28,7 @@ use crate::log::{Disk, Log, LogOptions, RealDisk, ReplayError};
 use crate::store::ReadError;
 
 /// An epoch is the generation of the opening, then a counter of this many bits.
-const EPOCH_COUNTER_BITS: u32 = 32;
+pub(super) const EPOCH_COUNTER_BITS: u32 = 32;
 
 /// What opening a store found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,7 +163,7 @@ pub(super) fn open(
         options,
     });
 
-    let history = log.history();
+    let history = log.closed();
     let (readers, reader_threads) =
         Readers::start(engine, shared.options.reader_threads).map_err(io_error)?;
     let committer = Committer::new(shared.clone(), log);
@@ -192,7 +192,7 @@ pub(super) fn open(
     not(any(feature = "sled", feature = "redb")),
     expect(unused_variables, reason = "only engines on a disk have a folder")
 )]
-pub(super) fn open_engine(
+pub(crate) fn open_engine(
     folder: &Path,
     options: &Options,
 ) -> Result<Arc<dyn Engine>, EngineError> {
@@ -211,14 +211,14 @@ pub(super) fn open_engine(
     })
 }
 
-pub(super) fn read_meta(engine: &dyn Engine) -> Result<Meta, ReadError> {
+pub(crate) fn read_meta(engine: &dyn Engine) -> Result<Meta, ReadError> {
     match engine.get(&key::meta())? {
         Some(bytes) => key::decode_value(&bytes),
         None => Ok(Meta::default()),
     }
 }
 
-pub(super) fn engine_error(folder: &Path, error: impl Into<ReadError>) -> OpenError {
+pub(crate) fn engine_error(folder: &Path, error: impl Into<ReadError>) -> OpenError {
     OpenError::Engine {
         path: folder.into(),
         problem: error.into().to_string(),
@@ -246,6 +246,12 @@ pub(super) fn replay_error(error: ReplayError) -> OpenError {
             offset,
             problem,
         },
+    }
+}
+
+impl From<ReplayError> for OpenError {
+    fn from(error: ReplayError) -> Self {
+        replay_error(error)
     }
 }
 

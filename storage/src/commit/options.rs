@@ -19,6 +19,12 @@ pub enum EngineKind {
 }
 
 impl EngineKind {
+    /// Whether it forgets its rows with the process.
+    #[must_use]
+    pub fn is_volatile(self) -> bool {
+        matches!(self, Self::Memory)
+    }
+
     /// The name in configuration and in the data folder's `FORMAT` file.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -19,6 +19,22 @@ pub(super) struct Recovered {
     pub(super) epoch_max: Epoch,
 }
 
+/// Namespaces met so far: making one derives its key; there are few of them and many commits.
+#[derive(Debug, Default)]
+pub(super) struct Namespaces(HashMap<Box<str>, Namespace>);
+
+impl Namespaces {
+    /// The namespace with this name, if it is one.
+    pub(super) fn named(&mut self, name: &str) -> Option<Namespace> {
+        if let Some(known) = self.0.get(name) {
+            return Some(known.clone());
+        }
+        let namespace = Namespace::new(name).ok()?;
+        self.0.insert(name.into(), namespace.clone());
+        Some(namespace)
+    }
+}
+
 /// Reads every commit after `engine_sequence` into `active`, an empty memtable.
 pub(super) fn recover(
     disk: &dyn Disk,
@@ -27,22 +43,13 @@ pub(super) fn recover(
     active: Memtable,
 ) -> Result<Recovered, ReplayError> {
     let mut epoch_max = Epoch(0);
-    // Making a namespace derives its key; there are few of them and many commits.
-    let mut namespaces: HashMap<Box<str>, Namespace> = HashMap::new();
-    let mut named = |name: &str| {
-        if let Some(known) = namespaces.get(name) {
-            return Some(known.clone());
-        }
-        let namespace = Namespace::new(name).ok()?;
-        namespaces.insert(name.into(), namespace.clone());
-        Some(namespace)
-    };
+    let mut namespaces = Namespaces::default();
     let mut visit = |first_sequence: u64, payload: Bytes| -> Result<(), String> {
         let mut payload = payload;
         let mut sequence = first_sequence;
         while !payload.is_empty() {
             let size_before = payload.len();
-            let entry = entry::decode(&mut payload, &mut named)?;
+            let entry = entry::decode(&mut payload, |name| namespaces.named(name))?;
             let size_bytes = size_before - payload.len();
             epoch_max = epoch_max.max(entry.header.epoch);
             // A record may begin before the checkpoint; what is before it is in the engine.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::PowerSwitch;
+use crate::id::Timestamp;
 use crate::log::{Disk, LogFile, RealDisk};
 
 /// Parts in which a real disk writes, bytes: a torn write is torn at their ends.
@@ -55,6 +56,7 @@ struct State {
     counts: HashMap<DiskOperation, u64>,
     faults: HashMap<(DiskOperation, u64), DiskFault>,
     available_bytes: Option<u64>,
+    time: Option<Timestamp>,
     /// What a loss of power may take back, oldest first.
     undo: Vec<Undo>,
 }
@@ -84,6 +86,7 @@ impl FaultDisk {
             counts: HashMap::new(),
             faults: HashMap::new(),
             available_bytes: None,
+            time: None,
             undo: Vec::new(),
         };
         Self(Arc::new(Shared {
@@ -119,6 +122,11 @@ impl FaultDisk {
     /// What the disk says of its free space; `None`: the truth.
     pub fn set_available_bytes(&self, available_bytes: Option<u64>) {
         self.0.state.lock().available_bytes = available_bytes;
+    }
+
+    /// What the disk says of the time; `None`: the truth.
+    pub fn set_time(&self, time: Option<Timestamp>) {
+        self.0.state.lock().time = time;
     }
 
     /// Takes back an arbitrary part of what was not synced, chosen by `seed`: whole writes, or
@@ -239,6 +247,11 @@ impl Disk for FaultDisk {
             Some(available_bytes) => Ok(available_bytes),
             None => RealDisk.available_bytes(folder),
         }
+    }
+
+    fn time(&self) -> Timestamp {
+        let time = self.0.state.lock().time;
+        time.unwrap_or_else(|| RealDisk.time())
     }
 }
 

@@ -7,6 +7,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::clock;
+use crate::id::Timestamp;
+
 /// What the log needs of a file system. Every method may block.
 pub trait Disk: Send + Sync + fmt::Debug + 'static {
     /// Opens an existing file for reading and writing.
@@ -50,6 +53,20 @@ pub trait Disk: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// As the operating system says.
     fn available_bytes(&self, folder: &Path) -> io::Result<u64>;
+
+    /// Opens an existing file that is only read, so that a folder may be write-protected.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn open_to_read(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
+        self.open(path)
+    }
+
+    /// The time of the machine, which may be set back and forth: it is written beside commits, and
+    /// nothing but a restore to a time asks for it.
+    fn time(&self) -> Timestamp {
+        clock::wall()
+    }
 }
 
 /// An open file of the log.
@@ -89,6 +106,10 @@ impl Disk for RealDisk {
         Ok(Arc::new(RealFile(
             OpenOptions::new().read(true).write(true).open(path)?,
         )))
+    }
+
+    fn open_to_read(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
+        Ok(Arc::new(RealFile(File::open(path)?)))
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::segment::{self, SegmentHeader};
 use super::{Disk, LogFile, ReplayError, Replayed, record, replay, segment_path};
+use crate::id::Timestamp;
 
 /// Segments of a made-up log, and records in each.
 const SEGMENTS_MAX: u8 = 3;
@@ -125,7 +126,8 @@ fn damaged(mut input: Input<'_>) {
                 passed_over.segment, last_segment,
                 "only the end may be torn"
             );
-            let end = passed_over.at + record::HEADER_SIZE_BYTES + passed_over.payload.len();
+            let head = record::HEADER_SIZE_BYTES + record::TIME_SIZE_BYTES;
+            let end = passed_over.at + head + passed_over.payload.len();
             let bytes = |files: &[(u64, Vec<u8>)]| {
                 files[last_segment]
                     .1
@@ -166,6 +168,7 @@ fn damage(files: &mut [(u64, Vec<u8>)], mut input: Input<'_>) {
 
 fn header(number: u64, first_sequence: u64) -> SegmentHeader {
     SegmentHeader {
+        format: segment::FORMAT,
         number,
         first_sequence,
         salt: 0x5a17_0000 ^ number,
@@ -175,7 +178,7 @@ fn header(number: u64, first_sequence: u64) -> SegmentHeader {
 
 fn append(bytes: &mut Vec<u8>, header: &SegmentHeader, sequence: u64, count: u32, payload: &[u8]) {
     let mut buffer = Vec::new();
-    record::begin(&mut buffer);
+    record::begin(&mut buffer, Timestamp(sequence));
     buffer.extend_from_slice(payload);
     record::finish(&mut buffer, header, sequence, count);
     bytes.extend_from_slice(&buffer);

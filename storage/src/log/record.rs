@@ -1,20 +1,24 @@
 //! One group of commits in a segment.
 //!
 //! ```text
-//!   0        4       8        12      16               24               32
-//! +--------+-------+--------+-------+----------------+----------------+---------+---------+
-//! | magic  | crc   | length | count | first sequence | segment number | payload | padding |
-//! +--------+-------+--------+-------+----------------+----------------+---------+---------+
+//!   0        4       8        12      16               24               32     40
+//! +--------+-------+--------+-------+----------------+----------------+------+---------+---------+
+//! | magic  | crc   | length | count | first sequence | segment number | time | payload | padding |
+//! +--------+-------+--------+-------+----------------+----------------+------+---------+---------+
 //! ```
 //!
-//! Little-endian. `length` is the payload's, `count` the number of commits in it, which have
+//! Little-endian. `time` is when the group was written, ms since 1970, never less than that of the group
+//! before; segments of format 1 have none. `length` is the payload's with the time, `count` the number of commits in it, which have
 //! consecutive sequences. The CRC-32C starts from the segment's salt and covers everything after
 //! itself up to the end of the payload. Padding brings the next record to a multiple of 8.
 
 use super::segment::SegmentHeader;
+use crate::id::Timestamp;
 
-/// Size of a record without its payload, bytes.
+/// Size of a record without time and payload, bytes.
 pub(super) const HEADER_SIZE_BYTES: usize = 32;
+/// Size of the time, bytes.
+pub(super) const TIME_SIZE_BYTES: usize = 8;
 
 /// No byte of it is zero and no two are equal: neither zeros nor text look like a record.
 const MAGIC: [u8; 4] = [0xab, 0x1d, 0xe7, 0x09];
@@ -25,18 +29,23 @@ const ALIGNMENT_BYTES: usize = 8;
 pub(super) struct Record<'a> {
     pub(super) first_sequence: u64,
     pub(super) count: u32,
+    /// When it was written; `None` in a segment of format 1.
+    pub(super) time: Option<Timestamp>,
     pub(super) payload: &'a [u8],
+    /// Space it takes in the segment, bytes.
+    pub(super) size_bytes: usize,
 }
 
-/// Space a record with this payload takes, bytes.
-pub(super) fn size_bytes(payload_size_bytes: usize) -> usize {
-    (HEADER_SIZE_BYTES + payload_size_bytes).next_multiple_of(ALIGNMENT_BYTES)
+/// Space a record of this length takes, bytes.
+pub(super) fn size_bytes(length_bytes: usize) -> usize {
+    (HEADER_SIZE_BYTES + length_bytes).next_multiple_of(ALIGNMENT_BYTES)
 }
 
 /// Starts a record: leaves room in `buffer` for its header; the payload is appended next.
-pub(super) fn begin(buffer: &mut Vec<u8>) {
+pub(super) fn begin(buffer: &mut Vec<u8>, time: Timestamp) {
     buffer.clear();
     buffer.resize(HEADER_SIZE_BYTES, 0);
+    buffer.extend_from_slice(&time.0.to_le_bytes());
 }
 
 /// Finishes the record that [`begin`] started, for the segment it will stand in.
@@ -68,10 +77,22 @@ pub(super) fn read<'a>(
         .get(offset + 8..)?
         .get(..HEADER_SIZE_BYTES - 8 + header.length)?;
     let crc = u32::from_le_bytes(bytes[offset + 4..offset + 8].try_into().expect("4 bytes"));
-    (checksum(segment, covered) == crc).then_some(Record {
+    if checksum(segment, covered) != crc {
+        return None;
+    }
+    let body = &covered[HEADER_SIZE_BYTES - 8..];
+    let (time, payload) = if segment.has_times() {
+        let (time, payload) = body.split_first_chunk::<TIME_SIZE_BYTES>()?;
+        (Some(Timestamp(u64::from_le_bytes(*time))), payload)
+    } else {
+        (None, body)
+    };
+    Some(Record {
         first_sequence: header.first_sequence,
         count: header.count,
-        payload: &covered[HEADER_SIZE_BYTES - 8..],
+        time,
+        payload,
+        size_bytes: size_bytes(header.length),
     })
 }
 
@@ -127,6 +148,7 @@ mod tests {
     use super::*;
 
     const SEGMENT: SegmentHeader = SegmentHeader {
+        format: 2,
         number: 5,
         first_sequence: 1,
         salt: 77,
@@ -135,7 +157,7 @@ mod tests {
 
     fn record(payload: &[u8], first_sequence: u64) -> Vec<u8> {
         let mut buffer = Vec::new();
-        begin(&mut buffer);
+        begin(&mut buffer, Timestamp(258));
         buffer.extend_from_slice(payload);
         finish(&mut buffer, &SEGMENT, first_sequence, 2);
         buffer
@@ -146,30 +168,65 @@ mod tests {
     fn golden_record() {
         let bytes = record(b"abc", 9);
         let covered = [
-            b"\x03\0\0\0\x02\0\0\0\x09\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0".as_slice(),
-            b"abc",
+            b"\x0b\0\0\0\x02\0\0\0\x09\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0".as_slice(),
+            b"\x02\x01\0\0\0\0\0\0abc",
         ]
         .concat();
         let salted = [77_u64.to_le_bytes().as_slice(), &covered].concat();
         let crc = crc32c::crc32c(&salted).to_le_bytes();
         let expected = [&MAGIC, crc.as_slice(), &covered, &[0; 5]].concat();
         assert_eq!(bytes, expected);
-        assert_eq!(bytes.len(), size_bytes(3));
+        assert_eq!(bytes.len(), size_bytes(11));
         let read = read(&SEGMENT, &bytes, 0).unwrap();
         assert_eq!(
             read,
             Record {
                 first_sequence: 9,
                 count: 2,
-                payload: b"abc"
+                time: Some(Timestamp(258)),
+                payload: b"abc",
+                size_bytes: 48,
             }
         );
+    }
+
+    /// What the first release wrote: no time before the payload.
+    #[test]
+    fn golden_record_of_format_1() {
+        let segment = SegmentHeader {
+            format: 1,
+            ..SEGMENT
+        };
+        let covered = [
+            b"\x03\0\0\0\x02\0\0\0\x09\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0".as_slice(),
+            b"abc",
+        ]
+        .concat();
+        let salted = [77_u64.to_le_bytes().as_slice(), &covered].concat();
+        let crc = crc32c::crc32c(&salted).to_le_bytes();
+        let bytes = [&MAGIC, crc.as_slice(), &covered, &[0; 5]].concat();
+        let wanted = Record {
+            first_sequence: 9,
+            count: 2,
+            time: None,
+            payload: b"abc",
+            size_bytes: 40,
+        };
+        assert_eq!(read(&segment, &bytes, 0), Some(wanted));
+    }
+
+    #[test]
+    fn a_record_without_room_for_its_time_is_none() {
+        let mut buffer = vec![0; HEADER_SIZE_BYTES];
+        buffer.extend_from_slice(b"abc");
+        finish(&mut buffer, &SEGMENT, 9, 2);
+        assert_eq!(read(&SEGMENT, &buffer, 0), None);
     }
 
     #[test]
     fn every_flipped_bit_is_noticed() {
         let bytes = record(b"abc", 9);
-        for bit in 0..(HEADER_SIZE_BYTES + 3) * 8 {
+        for bit in 0..(HEADER_SIZE_BYTES + TIME_SIZE_BYTES + 3) * 8 {
             let mut bytes = bytes.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(read(&SEGMENT, &bytes, 0), None, "bit {bit}");
@@ -209,11 +266,14 @@ mod tests {
         bytes.extend(record(b"old", 3));
         bytes.extend(record(b"new", 9));
         assert_eq!(find_after(&SEGMENT, &bytes, 0, 3), Some(64));
-        assert_eq!(find_after(&SEGMENT, &bytes, 0, 4), Some(64 + size_bytes(3)));
+        assert_eq!(
+            find_after(&SEGMENT, &bytes, 0, 4),
+            Some(64 + size_bytes(11))
+        );
         assert_eq!(find_after(&SEGMENT, &bytes, 0, 10), None);
         assert_eq!(
             find_after(&SEGMENT, &bytes, 64, 3),
-            Some(64 + size_bytes(3))
+            Some(64 + size_bytes(11))
         );
     }
 }

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use super::segment::{self, HeaderError, SegmentHeader};
 use super::{Disk, LogFile, record, segment_number};
 use crate::clock;
+use crate::id::Timestamp;
 
 /// How often a long recovery says how far it is.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
@@ -23,6 +24,8 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Replayed {
     /// Sequence of the next commit.
     pub(crate) next_sequence: u64,
+    /// When the last record was written, as far as records say.
+    pub(super) last_time: Timestamp,
     /// Records given to the visitor.
     pub(crate) records: u64,
     /// Bytes of their payloads.
@@ -80,6 +83,7 @@ pub(crate) fn replay(
     };
     let mut replayed = Replayed {
         next_sequence: first_wanted,
+        last_time: Timestamp(0),
         records: 0,
         bytes: 0,
         cut_tail_bytes: 0,
@@ -177,14 +181,17 @@ impl Progress {
 }
 
 /// A segment with a valid header.
-struct OpenSegment {
-    path: PathBuf,
-    file: Arc<dyn LogFile>,
-    header: SegmentHeader,
+pub(super) struct OpenSegment {
+    pub(super) path: PathBuf,
+    pub(super) file: Arc<dyn LogFile>,
+    pub(super) header: SegmentHeader,
 }
 
 /// All segments in order.
-fn open_segments(disk: &dyn Disk, folder: &Path) -> Result<Vec<OpenSegment>, ReplayError> {
+pub(super) fn open_segments(
+    disk: &dyn Disk,
+    folder: &Path,
+) -> Result<Vec<OpenSegment>, ReplayError> {
     let io_error = |source| ReplayError::Io {
         file: folder.into(),
         source,
@@ -236,7 +243,7 @@ impl OpenSegment {
         })
     }
 
-    fn corrupt(&self, offset: usize, problem: String) -> ReplayError {
+    pub(super) fn corrupt(&self, offset: usize, problem: String) -> ReplayError {
         ReplayError::Corrupt {
             file: self.path.clone(),
             offset: offset as u64,
@@ -283,7 +290,8 @@ impl OpenSegment {
                 )
                 .map_err(|problem| self.corrupt(offset, problem))?;
             }
-            offset += record::size_bytes(record.payload.len());
+            replayed.last_time = record.time.unwrap_or(replayed.last_time);
+            offset += record.size_bytes;
         }
         Ok((bytes, self.found(next_sequence, offset)))
     }
@@ -321,7 +329,7 @@ fn check_continuity(before: &FoundSegment, next: &OpenSegment) -> Result<(), Rep
     Ok(())
 }
 
-fn read_file(file: &dyn LogFile) -> io::Result<Vec<u8>> {
+pub(super) fn read_file(file: &dyn LogFile) -> io::Result<Vec<u8>> {
     let size_bytes = usize::try_from(file.size_bytes()?).map_err(io::Error::other)?;
     let mut bytes = vec![0; size_bytes];
     let read = file.read_at(&mut bytes, 0)?;
@@ -340,13 +348,14 @@ mod tests {
     /// `count` commits.
     fn read(first_sequence: u64, count: u32, checkpoint: u64) -> Result<Replayed, String> {
         let header = SegmentHeader {
+            format: segment::FORMAT,
             number: 1,
             first_sequence,
             salt: 7,
             size_bytes: 8_192,
         };
         let mut record = Vec::new();
-        record::begin(&mut record);
+        record::begin(&mut record, Timestamp(0));
         record::finish(&mut record, &header, first_sequence, count);
         let folder = tempfile::tempdir().unwrap();
         let bytes = [&header.encode()[..], &record].concat();

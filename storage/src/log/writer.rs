@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use super::replay::{FoundSegment, Replayed};
 use super::segment::{self, SegmentHeader};
 use super::spare::{Pace, Recycler, Spare, Spares, fill_with_zeros};
 use super::{Disk, LogFile, is_disk_full, record, segment_path};
+use crate::id::Timestamp;
 
 /// Sizes of segments.
 #[derive(Debug, Clone, Copy)]
@@ -28,10 +29,12 @@ pub(crate) struct Log {
     folder: PathBuf,
     current: Current,
     spares: Spares,
-    history: Arc<History>,
+    closed: Arc<ClosedSegments>,
     /// Reused for every record.
     buffer: Vec<u8>,
     next_sequence: u64,
+    /// When the last group was written. Times never go back, whatever the machine's clock does.
+    last_time: Timestamp,
 }
 
 #[derive(Debug)]
@@ -73,6 +76,7 @@ impl Log {
     ) -> io::Result<Self> {
         let Replayed {
             next_sequence,
+            last_time,
             mut segments,
             ..
         } = replayed;
@@ -92,41 +96,32 @@ impl Log {
                 }
             }
             None => {
-                let path = folder.join("spare-first.tmp");
-                if disk.list(folder)?.contains(&path) {
-                    disk.remove(&path)?;
-                }
-                let file = disk.create(&path)?;
-                fill_with_zeros(
-                    &*file,
-                    options.first_segment_size_bytes,
-                    Pace::Hurry,
-                    || false,
-                )?;
-                let first = Spare { path, file };
+                let first = make_first(&*disk, folder, options.first_segment_size_bytes)?;
                 start_segment(&*disk, folder, first, 1, next_sequence)
                     .map_err(AppendError::into_io)?
             }
         };
         let spares = Spares::start(disk.clone(), folder, options.segment_size_bytes)?;
-        let history = Arc::new(History {
+        let closed = Arc::new(ClosedSegments {
             closed: Mutex::new(segments),
             recycler: spares.recycler(),
+            in_use: RwLock::new(()),
         });
         Ok(Self {
             disk,
             folder: folder.into(),
             current,
             spares,
-            history,
+            closed,
             buffer: Vec::new(),
             next_sequence,
+            last_time,
         })
     }
 
     /// The closed segments, for the checkpointer.
-    pub(crate) fn history(&self) -> Arc<History> {
-        self.history.clone()
+    pub(crate) fn closed(&self) -> Arc<ClosedSegments> {
+        self.closed.clone()
     }
 
     /// Where the log lies.
@@ -145,10 +140,13 @@ impl Log {
         commits: impl ExactSizeIterator<Item = &'a Bytes>,
     ) -> Result<u64, AppendError> {
         let count = u32::try_from(commits.len()).expect("a group is below 4 G commits");
-        record::begin(&mut self.buffer);
+        let time = self.disk.time().max(self.last_time);
+        record::begin(&mut self.buffer, time);
         commits.for_each(|commit| self.buffer.extend_from_slice(commit));
         let size_bytes = record::size_bytes(self.buffer.len() - record::HEADER_SIZE_BYTES) as u64;
-        if self.current.offset + size_bytes > self.current.header.size_bytes {
+        // A segment that an older release began stays as it is: a segment has one format.
+        let is_old = self.current.header.format != segment::FORMAT;
+        if is_old || self.current.offset + size_bytes > self.current.header.size_bytes {
             self.roll()?;
         }
         assert!(
@@ -170,6 +168,7 @@ impl Log {
         self.current.file.sync().map_err(AppendError::Failed)?;
         self.current.offset += size_bytes;
         self.next_sequence += u64::from(count);
+        self.last_time = time;
         Ok(size_bytes)
     }
 
@@ -182,7 +181,7 @@ impl Log {
         let number = self.current.header.number + 1;
         let next = start_segment(&*self.disk, &self.folder, spare, number, self.next_sequence)?;
         let closed = std::mem::replace(&mut self.current, next);
-        self.history.closed.lock().push(FoundSegment {
+        self.closed.closed.lock().push(FoundSegment {
             path: closed.path,
             header: closed.header,
             next_sequence: self.next_sequence,
@@ -194,15 +193,35 @@ impl Log {
 
 /// Segments that are full, oldest first.
 #[derive(Debug)]
-pub(crate) struct History {
+pub(crate) struct ClosedSegments {
     closed: Mutex<Vec<FoundSegment>>,
     recycler: Recycler,
+    /// Read-locked while somebody reads the log's files, write-locked while one of them goes.
+    in_use: RwLock<()>,
 }
 
-impl History {
-    /// Lets go of the segments that hold no commit after `checkpoint`, which must be durable.
+impl ClosedSegments {
+    /// Keeps every segment for as long as the guard lives.
+    pub(crate) fn keep_all(&self) -> RwLockReadGuard<'_, ()> {
+        self.in_use.read()
+    }
+
+    /// Sequence of the last commit in the segments that hold none after `checkpoint`.
+    pub(crate) fn last_sequence_within(&self, checkpoint: u64) -> Option<u64> {
+        let closed = self.closed.lock();
+        let within = closed
+            .iter()
+            .take_while(|one| one.next_sequence <= checkpoint + 1);
+        within.last().map(|last| last.next_sequence - 1)
+    }
+
+    /// Lets go of the segments that hold no commit after `checkpoint`, which must be durable. While
+    /// somebody reads them they stay, until it is called again.
     pub(crate) fn release(&self, checkpoint: u64) -> io::Result<()> {
         loop {
+            let Some(_alone) = self.in_use.try_write() else {
+                return Ok(());
+            };
             let released = {
                 let mut closed = self.closed.lock();
                 match closed.first() {
@@ -213,6 +232,29 @@ impl History {
             self.recycler.recycle(&released.path)?;
         }
     }
+}
+
+/// Makes the log of a restored store: empty, with `next_sequence` for its first commit.
+pub(crate) fn create(
+    disk: &dyn Disk,
+    folder: &Path,
+    next_sequence: u64,
+    size_bytes: u64,
+) -> io::Result<()> {
+    let first = make_first(disk, folder, size_bytes)?;
+    start_segment(disk, folder, first, 1, next_sequence).map_err(AppendError::into_io)?;
+    Ok(())
+}
+
+/// The first segment of a store before it has a header.
+fn make_first(disk: &dyn Disk, folder: &Path, size_bytes: u64) -> io::Result<Spare> {
+    let path = folder.join("spare-first.tmp");
+    if disk.list(folder)?.contains(&path) {
+        disk.remove(&path)?;
+    }
+    let file = disk.create(&path)?;
+    fill_with_zeros(&*file, size_bytes, Pace::Hurry, || false)?;
+    Ok(Spare { path, file })
 }
 
 /// Turns a spare into the segment `number`: its header is durable before it gets its name, its
@@ -230,6 +272,7 @@ fn start_segment(
     } = spare;
     let size_bytes = file.size_bytes().map_err(failure)?;
     let header = SegmentHeader {
+        format: segment::FORMAT,
         number,
         first_sequence,
         salt: fastrand::u64(..),
@@ -330,7 +373,7 @@ mod tests {
     fn records_of_a_former_use_are_no_records() {
         let folder = tempfile::tempdir().unwrap();
         let (mut log, _) = open(folder.path(), 0);
-        let history = log.history();
+        let history = log.closed();
         for fill in 0..100 {
             log.append(group(fill).iter()).unwrap();
             history.release(log.next_sequence - 1).unwrap();

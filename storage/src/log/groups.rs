@@ -1,0 +1,97 @@
+//! Reading a part of the log for history, also while the log is written on.
+//!
+//! What is asked for must be durable, so that it stands in the files before they are looked at: a
+//! record that is not valid is then damage and nothing else. Nobody may let segments go meanwhile.
+
+use std::path::Path;
+
+use bytes::Bytes;
+
+use super::replay::{ReplayError, open_segments, read_file};
+use super::{Disk, record, segment};
+use crate::id::Timestamp;
+
+/// A record of the log: commits that became durable together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Group {
+    /// Sequence of its first commit.
+    pub(crate) first_sequence: u64,
+    pub(crate) count: u32,
+    /// When it was written; 0 when the release that wrote it did not say.
+    pub(crate) time: Timestamp,
+    /// The commits.
+    pub(crate) payload: Bytes,
+}
+
+impl Group {
+    /// Sequence of its last commit.
+    pub(crate) fn last_sequence(&self) -> u64 {
+        // A group of none cannot be in a log that was ever opened; it would only repeat a number.
+        (self.first_sequence + u64::from(self.count)).saturating_sub(1)
+    }
+}
+
+/// Sequence of the first commit in the log's files; `None` when there are none.
+pub(crate) fn first_sequence(disk: &dyn Disk, folder: &Path) -> Result<Option<u64>, ReplayError> {
+    let segments = open_segments(disk, folder)?;
+    Ok(segments.first().map(|first| first.header.first_sequence))
+}
+
+/// Hands every group with a commit after `after`, and none after `up_to`, to `visit`, in order.
+pub(crate) fn read_groups<E: From<ReplayError>>(
+    disk: &dyn Disk,
+    folder: &Path,
+    (after, up_to): (u64, u64),
+    visit: &mut dyn FnMut(Group) -> Result<(), E>,
+) -> Result<(), E> {
+    let segments = open_segments(disk, folder)?;
+    let mut next_sequence = after + 1;
+    for (index, open) in segments.iter().enumerate() {
+        let next_first = segments
+            .get(index + 1)
+            .map(|next| next.header.first_sequence);
+        if next_sequence > up_to {
+            break;
+        }
+        if next_first.is_some_and(|first| first <= next_sequence) {
+            continue;
+        }
+        let io_error = |source| ReplayError::Io {
+            file: open.path.clone(),
+            source,
+        };
+        let bytes = read_file(&*open.file).map_err(io_error)?;
+        let mut offset = segment::HEADER_SIZE_BYTES;
+        let mut expected = open.header.first_sequence;
+        while let Some(record) = record::read(&open.header, &bytes, offset)
+            .filter(|record| record.first_sequence == expected && expected <= up_to)
+        {
+            expected += u64::from(record.count);
+            offset += record.size_bytes;
+            if expected > next_sequence {
+                next_sequence = expected;
+                visit(Group {
+                    first_sequence: record.first_sequence,
+                    count: record.count,
+                    time: record.time.unwrap_or_default(),
+                    payload: Bytes::copy_from_slice(record.payload),
+                })?;
+            }
+        }
+        let wanted = next_first.unwrap_or(u64::MAX).min(up_to + 1);
+        if expected < wanted {
+            let problem = format!("commit {expected} should stand there");
+            return Err(open.corrupt(offset, problem).into());
+        }
+    }
+    if next_sequence <= up_to {
+        let problem = format!("it has no commit {next_sequence}");
+        return Err(ReplayError::Corrupt {
+            file: folder.into(),
+            offset: 0,
+            problem,
+        }
+        .into());
+    }
+    Ok(())
+}
