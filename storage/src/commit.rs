@@ -19,6 +19,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 
 use self::counters::Counters;
+use self::keeper::Keeper;
 use self::opening::Threads;
 use self::readers::Readers;
 use self::shared::{Live, Pending, Shared, Stop};
@@ -39,10 +40,12 @@ mod counters;
 mod entry;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod keeper;
 mod memtable;
 mod opening;
 mod options;
 mod overlay;
+mod past;
 mod readers;
 mod rebuild;
 mod recovery;
@@ -64,6 +67,7 @@ pub(crate) use rebuild::{Rebuild, check_group};
 /// acknowledged commit is lost, one that was not answered yet may be there or not.
 pub struct LogStore {
     shared: Arc<Shared>,
+    keeper: Arc<Keeper>,
     /// `None` after the shutdown.
     readers: RwLock<Option<Arc<Readers>>>,
     /// `None` once they have been told to end.
@@ -178,7 +182,7 @@ impl LogStore {
     fn stop_threads(&self, stop: Stop) {
         if let Some(threads) = self.threads.lock().take() {
             drop(self.readers.write().take());
-            threads.stop(&self.shared, stop);
+            threads.stop(&self.shared, &self.keeper, stop);
         }
     }
 }
@@ -406,11 +410,11 @@ impl Store for LogStore {
             let readers = self.readers.write().take();
             drop(readers);
             let (done, finished) = tokio::sync::oneshot::channel();
-            let shared = self.shared.clone();
+            let (shared, keeper) = (self.shared.clone(), self.keeper.clone());
             let stop = move || {
-                threads.stop(&shared, Stop::Drain);
+                threads.stop(&shared, &keeper, Stop::Drain);
                 // The engine's files are free once the store is dropped, not some time later.
-                drop(shared);
+                drop((shared, keeper));
                 // The caller may have stopped waiting.
                 _ = done.send(());
             };

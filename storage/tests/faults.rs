@@ -44,8 +44,8 @@ impl Broken {
         let inner = Arc::new(MemoryEngine::new());
         let engine = Arc::new(FaultEngine::new(inner, PowerSwitch::never()));
         let log_store = open(folder.path(), options, &disk, &engine);
-        // First segment, the spare: from here on, the operations are those of commits.
-        while disk.operations(DiskOperation::Sync) < 2 {
+        // The first segment, the timeline, the spare: from here on, the operations are those of commits.
+        while disk.operations(DiskOperation::Sync) < 3 {
             std::thread::yield_now();
         }
         Self {

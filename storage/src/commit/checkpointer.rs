@@ -11,13 +11,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::counters::Counters;
+use super::keeper::Keeper;
 use super::memtable::Memtable;
 use super::overlay::Frozen;
 use super::shared::{PanicGuard, Shared, Stop};
 use crate::clock;
 use crate::engine::{EngineError, Row};
 use crate::key::{self, Meta};
-use crate::log::ClosedSegments;
 
 /// Rows given to the engine at once, bytes. Large sorted batches drove sled to gigabytes of memory.
 const PIECE_SIZE_BYTES: usize = 256 << 10;
@@ -38,8 +38,7 @@ const PAUSE_MAX: Duration = Duration::from_millis(40);
 #[derive(Debug)]
 pub(super) struct Checkpointer {
     shared: Arc<Shared>,
-    history: Arc<ClosedSegments>,
-    generation: u64,
+    keeper: Arc<Keeper>,
     /// Since when the active memtable has something.
     oldest: Option<Instant>,
 }
@@ -71,11 +70,10 @@ impl Shared {
 }
 
 impl Checkpointer {
-    pub(super) fn new(shared: Arc<Shared>, history: Arc<ClosedSegments>, generation: u64) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, keeper: Arc<Keeper>) -> Self {
         Self {
             shared,
-            history,
-            generation,
+            keeper,
             oldest: None,
         }
     }
@@ -264,15 +262,12 @@ impl Checkpointer {
     fn note_checkpoint(&self, sequence: u64) -> Result<(), EngineError> {
         let shared = &*self.shared;
         let meta = Meta {
-            generation: self.generation,
+            generation: self.keeper.generation,
             checkpoint: sequence,
         };
         shared.engine.apply(&[meta.row()])?;
         shared.engine.sync()?;
-        if let Err(error) = self.history.release(sequence) {
-            // Only space is at stake; it is tried again when the folder is opened.
-            tracing::warn!(%error, "a used log segment stays behind");
-        }
+        self.keeper.note_checkpoint(sequence);
         Ok(())
     }
 }

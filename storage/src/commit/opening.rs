@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use super::LogStore;
 use super::checkpointer::Checkpointer;
 use super::committer::Committer;
+use super::keeper::{Bell, Keeper};
 use super::memtable::Memtable;
 use super::options::{EngineKind, Options};
 use super::overlay::Overlay;
@@ -23,6 +24,7 @@ use super::space::Space;
 use crate::clock;
 use crate::engine::{Engine, EngineError, MemoryEngine};
 use crate::folder::{Folder, OpenError};
+use crate::history::{HistoryError, Repository, Timeline};
 use crate::key::{self, Meta};
 use crate::log::{Disk, Log, LogOptions, RealDisk, ReplayError};
 use crate::store::ReadError;
@@ -67,12 +69,14 @@ impl Default for Seams {
 pub(super) struct Threads {
     committer: JoinHandle<()>,
     checkpointer: JoinHandle<()>,
+    /// `None`: no history is kept.
+    keeper: Option<JoinHandle<()>>,
     readers: Vec<JoinHandle<()>>,
 }
 
 impl Threads {
     /// Tells the threads to end, in the order of the data, and waits for them.
-    pub(super) fn stop(self, shared: &Shared, stop: Stop) {
+    pub(super) fn stop(self, shared: &Shared, keeper: &Keeper, stop: Stop) {
         shared.close_queue("the store is shut down");
         if stop == Stop::Abandon {
             // Both at once: the checkpointer may wait for what the committer leaves undone.
@@ -82,6 +86,8 @@ impl Threads {
         join(self.committer);
         shared.stop_checkpointer(stop);
         join(self.checkpointer);
+        keeper.stop();
+        self.keeper.into_iter().for_each(join);
         self.readers.into_iter().for_each(join);
         shared.settled.notify_waiters();
     }
@@ -134,7 +140,11 @@ pub(super) fn open(
         .and_then(|()| engine.sync())
         .map_err(|error| engine_error(&folder.engine(), error))?;
 
-    let space = Space::new(seams.disk, folder.path().into(), options.disk_reserve_bytes);
+    let space = Space::new(
+        seams.disk.clone(),
+        folder.path().into(),
+        options.disk_reserve_bytes,
+    );
     let shared = Arc::new(Shared {
         engine: engine.clone(),
         overlay: Overlay::new(active, meta.checkpoint),
@@ -163,12 +173,26 @@ pub(super) fn open(
         options,
     });
 
-    let history = log.closed();
+    let repository = open_history(&seams.disk, &folder)?;
+    let keeper = Arc::new(Keeper {
+        shared: shared.clone(),
+        closed: log.closed(),
+        repository,
+        log: folder.log(),
+        generation,
+        bell: Bell::default(),
+    });
     let (readers, reader_threads) =
         Readers::start(engine, shared.options.reader_threads).map_err(io_error)?;
     let committer = Committer::new(shared.clone(), log);
-    let checkpointer = Checkpointer::new(shared.clone(), history, generation);
+    let checkpointer = Checkpointer::new(shared.clone(), keeper.clone());
+    let history = keeper.clone();
     let threads = Threads {
+        keeper: keeper
+            .is_on()
+            .then(|| spawn("abide-history", move || history.run()))
+            .transpose()
+            .map_err(io_error)?,
         committer: spawn("abide-committer", move || committer.run()).map_err(io_error)?,
         checkpointer: spawn("abide-checkpoint", move || checkpointer.run()).map_err(io_error)?,
         readers: reader_threads,
@@ -181,11 +205,37 @@ pub(super) fn open(
     };
     Ok(Arc::new(LogStore {
         shared,
+        keeper,
         readers: RwLock::new(Some(Arc::new(readers))),
         threads: Mutex::new(Some(threads)),
         report,
         _folder: folder,
     }))
+}
+
+/// A folder of an older release gets its timeline here.
+fn open_history(disk: &Arc<dyn Disk>, folder: &Folder) -> Result<Repository, OpenError> {
+    let path = folder.history();
+    Repository::open_or_create(disk.clone(), &path, Timeline::random()).map_err(|error| match error
+    {
+        HistoryError::Open(error) => error,
+        HistoryError::NewerFormat {
+            path,
+            found,
+            supported,
+        } => OpenError::NewerFormat {
+            path,
+            found,
+            supported,
+        },
+        HistoryError::Io { path, source } | HistoryError::DiskFull { path, source } => {
+            OpenError::from_io(&path, source)
+        }
+        other => OpenError::NotADataFolder {
+            path: folder.path().into(),
+            problem: other.to_string(),
+        },
+    })
 }
 
 #[cfg_attr(

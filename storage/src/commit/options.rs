@@ -102,6 +102,11 @@ pub struct Options {
     /// Free space below which commits are refused, bytes. Default 64 MiB. The engine may use half
     /// of it to finish the checkpoints it owes.
     pub disk_reserve_bytes: u64,
+    /// How long states are kept to go back to. Default 7 days.
+    pub history_age: Duration,
+    /// What history may take on disk, bytes, bases included; 0 keeps none. Default 0. When it is
+    /// less than four times the engine, it has no bases and serves incremental backups only.
+    pub history_size_bytes: u64,
     /// Threads that read the engine. Default 4, 1 to 64. Each read holds one while it waits for the disk.
     pub reader_threads: usize,
 }
@@ -119,6 +124,8 @@ impl Default for Options {
             checkpoint_size_bytes: 16 << 20,
             checkpoint_age: Duration::from_secs(10),
             disk_reserve_bytes: 64 << 20,
+            history_age: Duration::from_secs(7 * 86_400),
+            history_size_bytes: 0,
             reader_threads: 4,
         }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::container::{Content, Header, Reader};
 use super::error::HistoryError;
+use super::groups::Origin;
 use crate::log::Disk;
 
 const TITLE: &str = "abide history";
@@ -69,6 +70,17 @@ impl Contents {
     pub(super) fn size_bytes(&self) -> u64 {
         let all = self.bases.iter().chain(&self.commits);
         all.map(|found| found.header.size_bytes).sum()
+    }
+
+    /// The last commit that follows `after` without a gap; `after` itself when none does.
+    pub(super) fn gapless_to(&self, after: u64) -> u64 {
+        self.commits.iter().fold(after, |end, found| {
+            if found.header.first <= end + 1 {
+                end.max(found.header.last)
+            } else {
+                end
+            }
+        })
     }
 
     /// The last commit that is in it.
@@ -152,6 +164,14 @@ impl Repository {
             path: folder.into(),
             problem: "it has no TIMELINE".into(),
         })
+    }
+
+    /// What files of this store say of themselves.
+    pub(crate) fn origin(&self, generation: u64) -> Origin {
+        Origin {
+            timeline: self.timeline,
+            generation,
+        }
     }
 
     /// Keeps other processes from writing to the folder for as long as the file lives.

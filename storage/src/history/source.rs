@@ -98,10 +98,7 @@ impl Source for StoppedSource {
     }
 
     fn origin(&self) -> Origin {
-        Origin {
-            timeline: self.history.timeline,
-            generation: self.meta.generation,
-        }
+        self.history.origin(self.meta.generation)
     }
 
     fn log(&self) -> &Path {

@@ -60,8 +60,12 @@ pub fn history(path: &Path) -> Result<HistoryReport, HistoryError> {
     if !folder::is_data_folder(path) {
         return Past::of_repository(&Repository::open_existing(disk, path)?)?.report();
     }
-    let source = StoppedSource::open(disk, path, &Options::default())?;
-    Past::of_source(&source)?.report()
+    report(&StoppedSource::open(disk, path, &Options::default())?)
+}
+
+/// As [`history`], of a store that nobody lets segments go of.
+pub(crate) fn report(source: &dyn Source) -> Result<HistoryReport, HistoryError> {
+    Past::of_source(source)?.report()
 }
 
 /// Commits that lie together.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::replay::{FoundSegment, Replayed};
 use super::segment::{self, SegmentHeader};
@@ -206,6 +206,12 @@ impl ClosedSegments {
         self.in_use.read()
     }
 
+    /// As a guard that nobody reads the log's files, or anything else kept with them; `None` when
+    /// somebody does.
+    pub(crate) fn nobody_reads(&self) -> Option<RwLockWriteGuard<'_, ()>> {
+        self.in_use.try_write()
+    }
+
     /// Sequence of the last commit in the segments that hold none after `checkpoint`.
     pub(crate) fn last_sequence_within(&self, checkpoint: u64) -> Option<u64> {
         let closed = self.closed.lock();
@@ -219,7 +225,7 @@ impl ClosedSegments {
     /// somebody reads them they stay, until it is called again.
     pub(crate) fn release(&self, checkpoint: u64) -> io::Result<()> {
         loop {
-            let Some(_alone) = self.in_use.try_write() else {
+            let Some(_alone) = self.nobody_reads() else {
                 return Ok(());
             };
             let released = {

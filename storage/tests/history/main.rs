@@ -7,4 +7,5 @@ mod crash;
 mod damage;
 mod model;
 mod restored;
+mod running;
 mod written;

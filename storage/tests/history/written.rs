@@ -77,11 +77,7 @@ impl Written {
     }
 
     pub(crate) async fn start(&mut self) {
-        let seams = Seams {
-            disk: self.disk.clone(),
-            ..Seams::default()
-        };
-        let store = LogStore::open_with(self.path(), self.options.clone(), seams).unwrap();
+        let store = self.open_store();
         let shared: Arc<dyn Store> = store.clone();
         for number in 0..OBJECTS {
             let activation = Activation::open(&shared, object(number)).await.unwrap();
@@ -120,6 +116,67 @@ impl Written {
         activation.try_commit(writes).unwrap().await.unwrap();
         self.states.push(state);
         self.times.push(time);
+    }
+
+    /// Commits a large row that does not compress: the log rolls all the time.
+    pub(crate) async fn commit_large(&mut self) {
+        assert!(self.try_commit_large().await, "a healthy store takes it");
+    }
+
+    /// Whether the commit was acknowledged. When it was not, it may be there all the same: it is the
+    /// last of the states then.
+    pub(crate) async fn try_commit_large(&mut self) -> bool {
+        let mut state = self.now().clone();
+        let value: Vec<u8> = std::iter::repeat_with(|| self.random.u8(..))
+            .take(60_000)
+            .collect();
+        let (key, value) = (Bytes::from_static(b"large"), Bytes::from(value));
+        state.rows.insert((0, key.clone()), value.clone());
+        state.versions[0] += 1;
+        let time = Timestamp(self.times.last().unwrap().0.max(1_000) + 1);
+        self.disk.set_time(Some(time));
+        let write = Write::Put {
+            section: Section::Data,
+            key,
+            value,
+        };
+        let ticket = self.open[0].try_commit(vec![write]);
+        self.states.push(state);
+        self.times.push(time);
+        match ticket {
+            Ok(ticket) => ticket.await.is_ok(),
+            Err(_) => false,
+        }
+    }
+
+    /// Opens the store after its last commit was not acknowledged, and forgets the commit if it is not
+    /// there.
+    pub(crate) async fn recover(&mut self) {
+        let store = self.open_store();
+        if store.metrics().durable_sequence < self.last_commit() {
+            self.states.pop();
+            self.times.pop();
+        }
+        assert_eq!(store.metrics().durable_sequence, self.last_commit());
+        drop(store);
+        self.start().await;
+    }
+
+    /// Commits without setting the time.
+    pub(crate) async fn commit_at_disk_time(&mut self) {
+        let mut state = self.now().clone();
+        state.versions[0] += 1;
+        self.open[0].try_commit(Vec::new()).unwrap().await.unwrap();
+        self.states.push(state);
+        self.times.push(*self.times.last().unwrap());
+    }
+
+    fn open_store(&self) -> Arc<LogStore> {
+        let seams = Seams {
+            disk: self.disk.clone(),
+            ..Seams::default()
+        };
+        LogStore::open_with(self.path(), self.options.clone(), seams).unwrap()
     }
 
     pub(crate) async fn commits(&mut self, count: usize) {
