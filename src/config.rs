@@ -114,6 +114,20 @@ settings! {
     /// They are part of the object on disk, not in memory.
     idempotency_keys_max: usize, "ABIDE_IDEMPOTENCY_KEYS_MAX", 10_000, 1 => 1_000_000;
 
+    /// How long a message from one object to another is tried before it is dropped.
+    send_retention: Span, "ABIDE_SEND_RETENTION", Span::secs(604_800), Span::secs(1) => Span::secs(2_592_000);
+
+    /// Messages to other objects that one object has on their way; a call that would send one more is
+    /// answered with 503. They are in memory as long as the object is.
+    outbox_messages_max: usize, "ABIDE_OUTBOX_MESSAGES_MAX", 4_096, 1 => 1_000_000;
+
+    /// Bytes of these messages.
+    outbox_size_max: Size, "ABIDE_OUTBOX_SIZE_MAX", Size::mib(4), Size::kib(64) => Size::gib(1);
+
+    /// Senders whose messages one object tells from repeated ones; those of more wait. They are part
+    /// of the object on disk, not in memory.
+    senders_per_object_max: usize, "ABIDE_SENDERS_PER_OBJECT_MAX", 100_000, 1 => 100_000_000;
+
     /// Activations before idle ones are passivated early: a bound on memory.
     activations_max: usize, "ABIDE_ACTIVATIONS_MAX", 1_000_000, 1 => 100_000_000;
 

@@ -201,7 +201,9 @@ impl From<CallError> for Problem {
             CallError::TooManyIdempotencyKeys { retry_after, .. } => {
                 Self::new(kind, detail).retry_after(retry_after)
             }
-            CallError::Draining => Self::new(kind, detail).retry_after(Duration::from_secs(1)),
+            CallError::OutboxFull { .. } | CallError::Draining => {
+                Self::new(kind, detail).retry_after(Duration::from_secs(1))
+            }
             CallError::Commit(error) | CallError::EarlierCommit(error) => {
                 commit_problem(kind, &error)
             }
@@ -241,6 +243,7 @@ fn call_code(error: &CallError) -> &'static Code {
         CallError::Overloaded { .. } => &code::OVERLOADED,
         CallError::IdempotencyKeyReused { .. } => &code::IDEMPOTENCY_KEY_REUSED,
         CallError::TooManyIdempotencyKeys { .. } => &code::IDEMPOTENCY_KEYS_FULL,
+        CallError::OutboxFull { .. } => &code::OUTBOX_FULL,
         CallError::DeadlineExceeded { .. } => &code::DEADLINE_EXCEEDED,
         CallError::Deadlock { .. } => &code::DEADLOCK,
         CallError::Actor(_) => &code::ACTOR_ERROR,

@@ -321,6 +321,10 @@ fn limits(config: &Config) -> Limits {
         sessions_per_object_max: config.sessions_per_object_max,
         idempotency_retention: config.idempotency_retention.duration(),
         idempotency_keys_max: config.idempotency_keys_max,
+        send_retention: config.send_retention.duration(),
+        outbox_messages_max: config.outbox_messages_max,
+        outbox_max_bytes: config.outbox_size_max.as_usize(),
+        senders_per_object_max: config.senders_per_object_max,
         activations_max: config.activations_max,
         ..Limits::default()
     }

@@ -149,6 +149,30 @@ static METRICS: &[Metric] = &[
         help: "Sessions open.",
         read: |s| s.runtime.sessions as u64,
     },
+    Metric {
+        name: "abide_sends_handled_total",
+        kind: "counter",
+        help: "Messages between objects that their receivers have handled.",
+        read: |s| s.runtime.sends_handled,
+    },
+    Metric {
+        name: "abide_sends_refused_total",
+        kind: "counter",
+        help: "Messages between objects that their receivers have answered with an error.",
+        read: |s| s.runtime.sends_refused,
+    },
+    Metric {
+        name: "abide_sends_retried_total",
+        kind: "counter",
+        help: "Attempts to deliver a message between objects that are repeated.",
+        read: |s| s.runtime.sends_retried,
+    },
+    Metric {
+        name: "abide_sends_dropped_total",
+        kind: "counter",
+        help: "Messages between objects given up: expired, or their receiver failed too often.",
+        read: |s| s.runtime.sends_dropped,
+    },
 ];
 
 /// Those of a store with a commit log.

@@ -3,7 +3,8 @@
 //! `run` is the whole of it; each step is one file: `load.rs`, `wait.rs` (for the next message),
 //! `handle.rs` with `sessions.rs` and `alarms.rs` (what each message becomes), `turn.rs` (a
 //! message that may write), `repeats.rs` (a call that may have been answered before), `reads.rs`
-//! (calls that only read), `seal.rs` (staged things become a commit).
+//! (calls that only read), `sends.rs` (messages between objects), `seal.rs` (staged things become a
+//! commit).
 
 mod alarms;
 mod handle;
@@ -11,16 +12,17 @@ mod load;
 mod reads;
 mod repeats;
 mod seal;
+mod sends;
 mod sessions;
 mod turn;
 mod wait;
 
 use std::sync::Arc;
 
-use abide_storage::{CommitError, Epoch};
+use abide_storage::{CommitError, Epoch, OUTGOING_WAKE};
 use bytes::Bytes;
 
-use crate::alarm::TRY_AGAIN_LATER;
+use crate::alarm::{TRY_AGAIN, TRY_AGAIN_LATER};
 use crate::call::CallError;
 use crate::catalog::Slot;
 use crate::connect::ConnectError;
@@ -30,6 +32,8 @@ use crate::kind::Incarnation;
 use crate::mailbox::{Attempt, Envelope};
 use crate::message::Message;
 use crate::node::Node;
+use crate::send::outbox::Outbox;
+use crate::send::receipts::Receipts;
 use crate::session::Close;
 use crate::turn::Shared;
 
@@ -54,6 +58,10 @@ struct Activation {
     scratch: Vec<u8>,
     /// Replies kept for idempotency keys, expired ones included; `None` until the first call with one.
     kept_replies: Option<u64>,
+    /// Messages to other objects; `None` when there are none.
+    outbox: Option<Box<Outbox>>,
+    /// What is known of the senders whose messages came.
+    receipts: Receipts,
 }
 
 /// Whether the activation goes on.
@@ -89,6 +97,7 @@ pub(crate) async fn run(node: &Arc<Node>, slot: &Arc<Slot>) {
         flow = match activation.next().await {
             Next::Message(envelope) => activation.handle(envelope).await,
             Next::Tick => activation.tick().await,
+            Next::Settle => activation.settle().await,
             Next::Nothing => break,
             Next::Broken(error) => Flow::Broken(error),
         };
@@ -135,10 +144,18 @@ impl Activation {
 
 impl Drop for Activation {
     fn drop(&mut self) {
-        self.shared
-            .node
-            .store
-            .close(self.shared.slot.object(), self.epoch);
+        let Shared { node, slot, .. } = &*self.shared;
+        node.store.close(slot.object(), self.epoch);
+        if let Some(outbox) = &self.outbox
+            && let Some(wake) = outbox.wake_entry(slot.object())
+        {
+            let wait = if outbox.rests() {
+                TRY_AGAIN_LATER
+            } else {
+                TRY_AGAIN
+            };
+            node.alarms.put_off(node, wake, wait);
+        }
     }
 }
 
@@ -172,6 +189,16 @@ pub(crate) fn reject(node: &Arc<Node>, slot: &Arc<Slot>, envelope: Envelope, err
             let alarm = abide_storage::ScheduledAlarm { due, object, name };
             node.alarms.put_off(node, alarm, TRY_AGAIN_LATER);
         }
-        Envelope::Evict => {}
+        Envelope::Sent(sent) => drop(sent.reply.send(Err(error.clone()))),
+        Envelope::Wake { due } => {
+            tracing::error!(object = %slot.object(), %error, "messages are to be delivered, but their sender cannot be activated");
+            let alarm = abide_storage::ScheduledAlarm {
+                due,
+                object: slot.object().clone(),
+                name: Bytes::from_static(OUTGOING_WAKE),
+            };
+            node.alarms.put_off(node, alarm, TRY_AGAIN_LATER);
+        }
+        Envelope::Forget { .. } | Envelope::Evict => {}
     }
 }

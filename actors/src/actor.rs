@@ -14,7 +14,7 @@ pub use kind::ActorKind;
 
 use crate::call::{Call, CallError};
 use crate::context::Context;
-use crate::handle::Callee;
+use crate::handle::{Callee, Recipient};
 use crate::kind::Description;
 use crate::message::{Answer, Message};
 use crate::payload::Payload;
@@ -86,6 +86,9 @@ use crate::payload::Payload;
 pub trait Actor: State {
     /// What [`Context::actor`] returns: one async method per call.
     type Handle<'a>: From<Callee<'a>>;
+
+    /// What [`Context::send`] returns: one method per call that may write.
+    type Recipient<'a>: From<Recipient<'a>>;
 
     /// What objects of this kind can be asked.
     fn description() -> Description;

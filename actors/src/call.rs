@@ -214,6 +214,18 @@ pub enum CallError {
         /// Time until the first of them expires.
         retry_after: Duration,
     },
+    /// The object has as many messages to other objects outgoing as it may. Nothing was staged.
+    #[error(
+        "object {object} has as many messages to deliver as it may: {messages_max}, or {max_bytes} bytes"
+    )]
+    OutboxFull {
+        /// The sender.
+        object: Object,
+        /// Messages it may have outgoing.
+        messages_max: usize,
+        /// Their bytes, at most.
+        max_bytes: usize,
+    },
     /// The deadline passed.
     #[error("the deadline passed {}", match .effect { Effect::None => "before the turn was done", Effect::Unknown => "while the answer was awaited" })]
     DeadlineExceeded {
@@ -274,6 +286,9 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// The code of [`OutboxFull`](Self::OutboxFull), also as an [`ActorError`].
+    pub(crate) const OUTBOX_FULL: &str = "outbox-full";
+
     /// Whether the call may have changed the object all the same.
     #[must_use]
     pub fn effect(&self) -> Effect {
@@ -291,6 +306,7 @@ impl CallError {
             | Self::Overloaded { .. }
             | Self::IdempotencyKeyReused { .. }
             | Self::TooManyIdempotencyKeys { .. }
+            | Self::OutboxFull { .. }
             | Self::Deadlock { .. }
             | Self::Panicked
             | Self::StateUnreadable { .. }
@@ -379,6 +395,9 @@ impl<E: std::error::Error + 'static> From<E> for ActorError {
             }
             Some(own @ CallError::Unencodable { .. }) => {
                 Self::new("unencodable", own.to_string()).status(500)
+            }
+            Some(own @ CallError::OutboxFull { .. }) => {
+                Self::new(CallError::OUTBOX_FULL, own.to_string()).status(503)
             }
             Some(failed) => Self {
                 effect: failed.effect(),

@@ -129,6 +129,11 @@ impl Catalog {
             });
     }
 
+    /// Whether an activation of the object exists just now.
+    pub(crate) fn is_active(&self, id: &ObjectId) -> bool {
+        self.slots.get(id).is_some_and(|slot| slot.is_live())
+    }
+
     /// Asks up to `count` idle activations to end.
     fn evict(&self, count: usize) {
         let idle = self

@@ -15,7 +15,7 @@ pub use when::When;
 
 use crate::actor::Actor;
 use crate::call::{CallError, Deadline, Origin};
-use crate::handle::Callee;
+use crate::handle::{Callee, Recipient};
 use crate::session::{Frame, Session, SessionId};
 use crate::turn::TurnContext;
 
@@ -218,6 +218,40 @@ impl<A: ?Sized> Context<A> {
     #[must_use]
     pub fn actor_in<B: Actor>(&self, namespace: &str, name: &str) -> B::Handle<'_> {
         Callee::within(&self.turn, namespace, name).into()
+    }
+
+    /// Sends a message to another object, or to this one: one method per call that may write.
+    ///
+    /// Unlike a call it is part of the turn: it is stored with the turn's commit, leaves when that
+    /// is durable, and takes effect exactly once, through crashes of either side; a turn that fails has
+    /// sent nothing. Nobody waits for an answer: what the method returns is dropped, an `Err` of it goes
+    /// to the log. Messages to one object arrive in the order they were sent; one that finds its receiver
+    /// overloaded or failing is tried again for seven days.
+    /// ```
+    /// # extern crate abide_actors as abide;
+    /// # use abide::{CallError, Context, actor};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Default, Serialize, Deserialize)] struct Account { balance: u64 }
+    /// #[actor]
+    /// impl Account {
+    ///     #[call]
+    ///     fn pay(&mut self, ctx: &mut Context<Self>, to: String, sum: u64) -> Result<(), CallError> {
+    ///         self.balance = self.balance.saturating_sub(sum);
+    ///         ctx.send::<Account>(&to).receive(sum) // both happen, or neither
+    ///     }
+    ///     #[call]
+    ///     fn receive(&mut self, sum: u64) { self.balance += sum; }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn send<B: Actor>(&mut self, name: &str) -> B::Recipient<'_> {
+        Recipient::of::<B>(&self.turn, name).into()
+    }
+
+    /// Sends a message to an object in a namespace of one's choice.
+    #[must_use]
+    pub fn send_in<B: Actor>(&mut self, namespace: &str, name: &str) -> B::Recipient<'_> {
+        Recipient::within(&self.turn, namespace, name).into()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use abide_storage::{Effect as Effects, ScheduledAlarm};
+use abide_storage::{Effect as Effects, ScheduledAlarm, Version};
 use tokio::sync::oneshot;
 
 use crate::alarm::{Change, TRY_AGAIN};
@@ -11,7 +11,8 @@ use crate::call::{CallError, Reply};
 use crate::catalog::Slot;
 use crate::connect::ConnectError;
 use crate::gate::{Held, Refused};
-use crate::node::Node;
+use crate::node::{Node, Target};
+use crate::send::{Departed, Heard, Sequence};
 use crate::session::{Close, Frame, SessionCore, SessionId};
 use crate::stage::{Audience, Effect};
 use crate::turn::Shared;
@@ -24,6 +25,10 @@ pub(crate) struct Departure {
     pub(crate) alarms: Vec<Change>,
     /// Sessions whose tags or attachment the turn has changed, which the next turn sees at once.
     pub(crate) changed: Vec<Arc<SessionCore>>,
+    /// The turn's messages may leave then; here is whom to tell.
+    pub(crate) messages: Option<(Departed, Version)>,
+    /// Receivers that may forget what they heard up to this message: its row is gone.
+    pub(crate) forget: Vec<(Target, Sequence)>,
     pub(crate) answer: Answer,
 }
 
@@ -36,6 +41,8 @@ impl Departure {
             effects: Vec::new(),
             alarms: Vec::new(),
             changed: Vec::new(),
+            messages: None,
+            forget: Vec::new(),
             answer,
         }
     }
@@ -67,6 +74,11 @@ pub(crate) enum Answer {
     Fetch {
         reply: oneshot::Sender<Result<http::Response<Body>, CallError>>,
         result: Result<http::Response<Body>, CallError>,
+    },
+    /// The object that sent the message; its activation may be gone, and then sends it again.
+    Sent {
+        reply: oneshot::Sender<Result<Heard, CallError>>,
+        result: Result<Heard, CallError>,
     },
     Connect {
         session: Arc<SessionCore>,
@@ -101,11 +113,19 @@ impl Held for Departure {
             }
         }
         self.node.alarms.apply(self.alarms);
+        if let Some((departed, version)) = self.messages {
+            departed.advance(version);
+        }
+        for (receiver, last) in self.forget {
+            self.node
+                .forget_sender(&receiver, self.slot.object().id, last);
+        }
         match self.answer {
             Answer::Nobody | Answer::Frame(_) | Answer::Alarm(_) | Answer::Disconnected { .. } => {}
             // A receiver that is gone has stopped waiting; there is nobody to tell.
             Answer::Call { reply, result } => drop(reply.send(result)),
             Answer::Fetch { reply, result } => drop(reply.send(result)),
+            Answer::Sent { reply, result } => drop(reply.send(result)),
             Answer::Connect {
                 session,
                 reply,
@@ -144,6 +164,7 @@ impl Held for Departure {
             Answer::Nobody => {}
             Answer::Call { reply, .. } => drop(reply.send(Err(error))),
             Answer::Fetch { reply, .. } => drop(reply.send(Err(error))),
+            Answer::Sent { reply, .. } => drop(reply.send(Err(error))),
             Answer::Connect { session, reply, .. } => {
                 self.slot.sessions.remove(&session);
                 drop(reply.send(Err(error.into())));

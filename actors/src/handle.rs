@@ -1,4 +1,5 @@
-//! Typed calls: what `ctx.actor::<Counter>("visits")` is made of.
+//! Typed calls and messages: what `ctx.actor::<Counter>("visits")` and `ctx.send::<Counter>("visits")`
+//! are made of.
 
 use std::any::TypeId;
 use std::fmt;
@@ -76,12 +77,9 @@ impl<'a> Callee<'a> {
     /// The object of this name in this namespace.
     #[must_use]
     pub fn within(caller: &'a dyn Caller, namespace: &str, name: &str) -> Self {
-        let namespace = Namespace::new(namespace).map_err(|_| CallError::UnknownNamespace {
-            namespace: namespace.to_owned(),
-        });
         Self {
             caller,
-            namespace,
+            namespace: namespace_named(namespace),
             name: name.to_owned(),
         }
     }
@@ -113,6 +111,63 @@ impl<'a> Callee<'a> {
                 ..mismatch
             })
         })
+    }
+}
+
+/// One object to send messages to: what every typed recipient wraps.
+#[derive(Clone)]
+pub struct Recipient<'a> {
+    turn: &'a TurnContext,
+    /// As with [`Callee`]: getting a recipient cannot fail, using it can.
+    namespace: Result<Namespace, CallError>,
+    name: String,
+}
+
+impl<'a> Recipient<'a> {
+    /// The object of this name in the one namespace `A` is registered under.
+    pub(crate) fn of<A: Actor>(turn: &'a TurnContext, name: &str) -> Self {
+        Self {
+            turn,
+            namespace: turn.namespace_of(TypeId::of::<A>()),
+            name: name.to_owned(),
+        }
+    }
+
+    /// The object of this name in this namespace.
+    pub(crate) fn within(turn: &'a TurnContext, namespace: &str, name: &str) -> Self {
+        Self {
+            turn,
+            namespace: namespace_named(namespace),
+            name: name.to_owned(),
+        }
+    }
+
+    /// Stages a message.
+    ///
+    /// # Errors
+    /// Those of [`TurnContext::send`]; nothing is staged.
+    pub fn send(
+        &self,
+        method: &'static str,
+        arguments: Result<Payload, CallError>,
+    ) -> Result<(), CallError> {
+        let namespace = self.namespace.as_ref().map_err(CallError::clone)?.as_str();
+        self.turn.send(namespace, &self.name, method, arguments?)
+    }
+}
+
+fn namespace_named(namespace: &str) -> Result<Namespace, CallError> {
+    Namespace::new(namespace).map_err(|_| CallError::UnknownNamespace {
+        namespace: namespace.to_owned(),
+    })
+}
+
+impl fmt::Debug for Recipient<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.namespace {
+            Ok(namespace) => write!(f, "Recipient({namespace}/{})", self.name),
+            Err(error) => write!(f, "Recipient({error})"),
+        }
     }
 }
 

@@ -21,10 +21,10 @@ use abide_storage::{
     codec,
 };
 use bytes::Bytes;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 
 use crate::call::{Call, CallError, Reply};
-use crate::payload::{Encoding, Payload};
+use crate::payload::{Payload, StoredPayload, number};
 
 /// Longest idempotency key, bytes.
 pub const IDEMPOTENCY_KEY_SIZE_MAX_BYTES: usize = 255;
@@ -134,34 +134,17 @@ pub(crate) struct Kept {
     pub(crate) fingerprint: Fingerprint,
     expires: Timestamp,
     version: Version,
-    /// See [`number`].
-    encoding: u8,
-    payload: Blob,
+    payload: StoredPayload,
 }
 
 impl Kept {
     pub(crate) fn into_reply(self) -> Result<Reply, CallError> {
-        let encoding = [Encoding::Json, Encoding::MessagePack, Encoding::Query]
-            .into_iter()
-            .find(|encoding| number(*encoding) == self.encoding);
-        let unknown = || corrupt(format!("a kept reply has encoding {}", self.encoding));
+        let payload = self.payload.into_payload();
         Ok(Reply {
-            payload: Payload {
-                encoding: encoding.ok_or_else(unknown)?,
-                bytes: self.payload.0,
-            },
+            payload: payload.map_err(|detail| corrupt(format!("a kept reply has {detail}")))?,
             version: self.version,
             replayed: true,
         })
-    }
-}
-
-/// An encoding as it is stored and hashed: never renumber.
-fn number(encoding: Encoding) -> u8 {
-    match encoding {
-        Encoding::Json => 0,
-        Encoding::MessagePack => 1,
-        Encoding::Query => 2,
     }
 }
 
@@ -314,8 +297,7 @@ impl Promise {
             fingerprint,
             expires,
             version,
-            encoding: number(reply.encoding),
-            payload: Blob(reply.bytes.clone()),
+            payload: StoredPayload::of(reply),
         });
         let mut put = |key: Bytes, value: Bytes| {
             batch.writes.push(Write::Put {
@@ -359,35 +341,6 @@ fn encoded<T: Serialize>(value: &T) -> Bytes {
 
 fn corrupt(detail: impl Into<String>) -> CallError {
     CallError::Read(ReadError::Corrupt(detail.into().into()))
-}
-
-/// Bytes that are encoded as such, not one by one.
-#[derive(Debug, PartialEq, Eq)]
-struct Blob(Bytes);
-
-impl Serialize for Blob {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Blob {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl de::Visitor<'_> for Visitor {
-            type Value = Blob;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("bytes")
-            }
-            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Blob, E> {
-                Ok(Blob(Bytes::copy_from_slice(bytes)))
-            }
-            fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Blob, E> {
-                Ok(Blob(bytes.into()))
-            }
-        }
-        deserializer.deserialize_byte_buf(Visitor)
-    }
 }
 
 #[cfg(test)]

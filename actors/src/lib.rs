@@ -28,6 +28,7 @@ mod payload;
 mod registry;
 mod rng;
 mod runtime;
+mod send;
 mod session;
 mod stage;
 mod tasks;
@@ -45,7 +46,7 @@ pub use call::{Access, ActorError, Call, CallChain, CallError, Deadline, Origin,
 pub use clock::Clock;
 pub use connect::ConnectError;
 pub use context::{Context, Storage, StorageMut, When};
-pub use handle::{Callee, Caller};
+pub use handle::{Callee, Caller, Recipient};
 pub use idempotency::{IDEMPOTENCY_KEY_SIZE_MAX_BYTES, IdempotencyKey, InvalidIdempotencyKey};
 pub use keys::Keys;
 pub use kind::{Callbacks, Description, Incarnation, Kind, MethodDescription};

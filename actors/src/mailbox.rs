@@ -10,13 +10,14 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use abide_storage::Timestamp;
+use abide_storage::{ObjectId, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::body::Body;
 use crate::call::{Call, CallError, Deadline, Origin, Reply};
 use crate::connect::ConnectError;
+use crate::send::{Sent, Sequence};
 use crate::session::{Close, ConnectRequest, Frame, SessionCore, SessionId};
 use crate::waits::Wait;
 
@@ -42,6 +43,17 @@ pub(crate) enum Envelope {
     },
     Alarm {
         name: Arc<str>,
+        due: Timestamp,
+    },
+    /// A message from another object, or from this one.
+    Sent(Box<Sent>),
+    /// A sender will not repeat what it sent up to here.
+    Forget {
+        sender: ObjectId,
+        last: Sequence,
+    },
+    /// The object has messages to deliver: the entry that is due at this time says so.
+    Wake {
         due: Timestamp,
     },
     /// The node wants the memory back, or drains: end as soon as nothing is left to do.

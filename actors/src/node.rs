@@ -15,6 +15,7 @@ use crate::kind::Description;
 use crate::mailbox::{Admission, Attempt, Envelope};
 use crate::registry::{Limits, Registry};
 use crate::rng::Rng;
+use crate::send::{Counters, Sequence};
 use crate::session::{Close, SessionCore, SessionId};
 use crate::tasks::{TaskKind, Tasks};
 use crate::waits::{Wait, WaitGraph};
@@ -39,6 +40,7 @@ pub(crate) struct Node {
     pub(crate) catalog: Catalog,
     pub(crate) alarms: Scheduler,
     pub(crate) waits: WaitGraph,
+    pub(crate) sends: Counters,
     draining: AtomicBool,
     drain_began: Notify,
     last_session: AtomicU64,
@@ -66,6 +68,7 @@ impl Node {
             catalog: Catalog::default(),
             alarms: Scheduler::default(),
             waits: WaitGraph::default(),
+            sends: Counters::default(),
             draining: AtomicBool::new(false),
             drain_began: Notify::new(),
             last_session: AtomicU64::new(0),
@@ -207,6 +210,20 @@ impl Node {
                     .push(&node, &target, envelope, Admission::Always);
                 debug_assert!(taken.is_ok(), "an unbounded admission is never refused");
             });
+    }
+
+    /// Tells a receiver that a sender will not repeat what it sent up to `last`. Only one that is
+    /// active anyway: to others it is worth no activation, their rows have an end of their own.
+    pub(crate) fn forget_sender(
+        self: &Arc<Self>,
+        receiver: &Target,
+        sender: ObjectId,
+        last: Sequence,
+    ) {
+        if self.catalog.is_active(&receiver.object.id) {
+            // A full mailbox may miss it, too.
+            drop(self.push(receiver, Envelope::Forget { sender, last }));
+        }
     }
 
     pub(crate) fn description(&self, target: &Target) -> Result<&Description, CallError> {

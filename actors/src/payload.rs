@@ -1,8 +1,12 @@
 //! Values on their way in and out: bytes with their encoding.
 
+mod stored;
+
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+pub(crate) use stored::{StoredPayload, number};
 
 /// How a value is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

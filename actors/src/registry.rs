@@ -37,6 +37,14 @@ pub struct Limits {
     /// Replies one object keeps for idempotency keys before a call with a new key gets
     /// [`CallError::TooManyIdempotencyKeys`].
     pub idempotency_keys_max: usize,
+    /// How long a message to another object is tried before it is dropped.
+    pub send_retention: Duration,
+    /// Messages one object has outgoing before its turns get [`CallError::OutboxFull`].
+    pub outbox_messages_max: usize,
+    /// Bytes of them, which an activation holds in memory.
+    pub outbox_max_bytes: usize,
+    /// Senders whose messages one object tells from repeated ones; those of more wait.
+    pub senders_per_object_max: usize,
     /// Activations on the node before idle ones are evicted early.
     pub activations_max: usize,
 }
@@ -55,6 +63,10 @@ impl Default for Limits {
             alarm_retries_max: None,
             idempotency_retention: Duration::from_secs(24 * 60 * 60),
             idempotency_keys_max: 10_000,
+            send_retention: Duration::from_secs(7 * 24 * 60 * 60),
+            outbox_messages_max: 4_096,
+            outbox_max_bytes: 4 * 1024 * 1024,
+            senders_per_object_max: 100_000,
             activations_max: 1_000_000,
         }
     }

@@ -109,6 +109,14 @@ pub struct Stats {
     pub objects: usize,
     /// Sessions there are now.
     pub sessions: usize,
+    /// Messages between objects that were handled.
+    pub sends_handled: u64,
+    /// Messages between objects that were answered with an error.
+    pub sends_refused: u64,
+    /// Attempts to deliver a message that have to be repeated.
+    pub sends_retried: u64,
+    /// Messages between objects that were given up.
+    pub sends_dropped: u64,
 }
 
 impl Runtime {
@@ -144,10 +152,15 @@ impl Runtime {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let slots = self.0.catalog.slots();
+        let sends = &self.0.sends;
         Stats {
             activations: self.0.catalog.activations.load(Ordering::Relaxed),
             objects: slots.len(),
             sessions: slots.iter().map(|slot| slot.sessions.len()).sum(),
+            sends_handled: sends.handled.load(Ordering::Relaxed),
+            sends_refused: sends.refused.load(Ordering::Relaxed),
+            sends_retried: sends.retried.load(Ordering::Relaxed),
+            sends_dropped: sends.dropped.load(Ordering::Relaxed),
         }
     }
 

@@ -8,6 +8,8 @@ use abide_storage::Timestamp;
 use bytes::Bytes;
 
 use crate::call::CallError;
+use crate::registry::Limits;
+use crate::send::Outgoing;
 use crate::session::{
     AutoResponse, Close, Frame, Join, SessionChange, SessionCore, SessionId, SessionSet,
 };
@@ -22,12 +24,19 @@ pub(crate) struct Stage {
     pub(crate) alarms: BTreeMap<Arc<str>, Option<Timestamp>>,
     /// Frames and closes, in order.
     pub(crate) effects: Vec<Effect>,
+    /// Messages to other objects, in order.
+    pub(crate) sends: Vec<Outgoing>,
+    /// Their size in bytes.
+    sends_bytes: usize,
     pub(crate) sessions: HashMap<SessionId, SessionChange>,
     /// `Some(None)` stops the tick.
     pub(crate) tick: Option<Option<Duration>>,
     pub(crate) passivate: bool,
     staged_bytes: usize,
 }
+
+/// The turn has sent as much as the object may have outgoing.
+pub(crate) struct OutboxIsFull;
 
 /// Something that leaves the object once the turn is durable.
 pub(crate) enum Effect {
@@ -87,6 +96,25 @@ impl Stage {
         self.staged_bytes +=
             EFFECT_OVERHEAD_BYTES + key.len() + value.as_ref().map_or(0, Bytes::len);
         self.data.insert(key, value);
+    }
+
+    /// Stages a message unless it would be one too many; `taken` is what the object has outgoing.
+    pub(crate) fn send(
+        &mut self,
+        outgoing: Outgoing,
+        taken: (usize, usize),
+        limits: &Limits,
+    ) -> Result<(), OutboxIsFull> {
+        let size_bytes = outgoing.size_bytes();
+        let messages = taken.0 + self.sends.len() + 1;
+        let total_bytes = taken.1 + self.sends_bytes + size_bytes;
+        if messages > limits.outbox_messages_max || total_bytes > limits.outbox_max_bytes {
+            return Err(OutboxIsFull);
+        }
+        self.sends_bytes += size_bytes;
+        self.staged_bytes += size_bytes;
+        self.sends.push(outgoing);
+        Ok(())
     }
 
     pub(crate) fn session(&mut self, id: SessionId) -> &mut SessionChange {

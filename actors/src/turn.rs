@@ -16,12 +16,13 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::alarm::AlarmTable;
-use crate::call::{Call, CallError, Deadline, Origin, Reply};
+use crate::call::{Access, Call, CallError, Deadline, Origin, Reply};
 use crate::catalog::Slot;
 use crate::node::Node;
 use crate::payload::Payload;
+use crate::send::{Departed, Outgoing};
 use crate::session::{AutoResponse, Frame, Session, SessionId};
-use crate::stage::{Audience, Effect, Stage};
+use crate::stage::{Audience, Effect, OutboxIsFull, Stage};
 
 /// What the turns of one activation share.
 pub(crate) struct Shared {
@@ -34,6 +35,11 @@ pub(crate) struct Shared {
     /// Turns whose effects the output gate holds.
     held: AtomicUsize,
     gate_opened: Notify,
+    /// The last turn whose messages to other objects may leave.
+    pub(crate) departed: Departed,
+    /// Messages to other objects that are not delivered, and their size.
+    outgoing_messages: AtomicUsize,
+    outgoing_bytes: AtomicUsize,
 }
 
 impl Shared {
@@ -53,6 +59,9 @@ impl Shared {
             version: AtomicU64::new(version.0),
             held: AtomicUsize::new(0),
             gate_opened: Notify::new(),
+            departed: Departed::at(version),
+            outgoing_messages: AtomicUsize::new(0),
+            outgoing_bytes: AtomicUsize::new(0),
         })
     }
 
@@ -63,6 +72,12 @@ impl Shared {
     pub(crate) fn set_version(&self, version: Version) {
         let before = self.version.swap(version.0, Ordering::Relaxed);
         assert!(before < version.0, "a commit must move the version forward");
+    }
+
+    /// The activation says what its outbox holds, so that turns can be told when it is full.
+    pub(crate) fn set_outgoing(&self, (messages, size_bytes): (usize, usize)) {
+        self.outgoing_messages.store(messages, Ordering::Relaxed);
+        self.outgoing_bytes.store(size_bytes, Ordering::Relaxed);
     }
 
     /// The activation says how many turns its gate holds, so that calls to other objects can wait
@@ -381,6 +396,51 @@ impl TurnContext {
             ..Call::new(method, arguments, self.deadline)
         };
         node.call(&target, call, Some(wait)).await
+    }
+
+    /// Stages a message to an object: a call of a method that may write, whose reply nobody waits for.
+    /// It is stored by this turn's commit, leaves when that is durable, and takes effect exactly
+    /// once. Messages to one object arrive in the order they were sent.
+    ///
+    /// # Errors
+    /// [`CallError::UnknownNamespace`], [`CallError::InvalidObject`] or [`CallError::UnknownMethod`]
+    /// when it could never arrive; [`CallError::OutboxFull`] when too much is outgoing. Nothing is staged.
+    pub fn send(
+        &self,
+        namespace: &str,
+        name: &str,
+        method: &str,
+        arguments: Payload,
+    ) -> Result<(), CallError> {
+        let node = &self.shared.node;
+        let to = node.target(namespace, name)?;
+        let methods = &node.description(&to)?.methods;
+        let writing = || methods.iter().filter(|m| m.access == Access::Write);
+        if !writing().any(|known| known.name == method) {
+            return Err(CallError::UnknownMethod {
+                namespace: namespace.to_owned(),
+                method: method.chars().take(80).collect(),
+                known: writing().map(|known| known.name.to_owned()).collect(),
+            });
+        }
+        let outgoing = Outgoing {
+            to,
+            method: method.into(),
+            arguments,
+            expires: self.now() + node.limits.send_retention,
+            request_id: self.origin.request_id.clone(),
+            traceparent: self.origin.traceparent.clone(),
+        };
+        let taken = (
+            self.shared.outgoing_messages.load(Ordering::Relaxed),
+            self.shared.outgoing_bytes.load(Ordering::Relaxed),
+        );
+        let staged = self.shared.stage.lock().send(outgoing, taken, &node.limits);
+        staged.map_err(|OutboxIsFull| CallError::OutboxFull {
+            object: self.object().clone(),
+            messages_max: node.limits.outbox_messages_max,
+            max_bytes: node.limits.outbox_max_bytes,
+        })
     }
 
     /// The namespace a Rust actor is registered under.

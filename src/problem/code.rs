@@ -64,6 +64,7 @@ codes! {
     CALL_FAILED = "call-failed", 502, "Call to another object failed";
     DRAINING = "draining", 503, "Server is shutting down";
     FENCED = "fenced", 503, "Object moved";
+    OUTBOX_FULL = "outbox-full", 503, "Object has too many messages to deliver";
     OVERLOADED = "overloaded", 503, "Mailbox full";
     STORE_REFUSED = "store-refused", 503, "Store takes no writes";
     TOO_MANY_CONNECTIONS = "too-many-connections", 503, "Too many connections";

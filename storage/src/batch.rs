@@ -13,16 +13,27 @@ pub enum Section {
     State = 0x01,
     /// The object's alarms, by name. Loaded together with the state when it is opened.
     Alarm = 0x02,
+    /// The messages the object has sent and that have not arrived yet, in the order of their keys.
+    /// Loaded together with the state when it is opened.
+    Outgoing = 0x03,
     /// The object's key-value storage.
     Data = 0x10,
     /// The replies the object owes to those who repeat a call with its idempotency key.
     Idempotency = 0x20,
-    // 0x21 outgoing sends, 0x22 incoming sequence numbers,
+    /// Up to which of their messages the object has heard its senders.
+    Incoming = 0x22,
     // 0x30 durable session frames: reserved for what DESIGN.md names and later releases store.
 }
 
 impl Section {
-    pub(crate) const ALL: [Self; 4] = [Self::State, Self::Alarm, Self::Data, Self::Idempotency];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::State,
+        Self::Alarm,
+        Self::Data,
+        Self::Idempotency,
+        Self::Outgoing,
+        Self::Incoming,
+    ];
 
     /// Whether this release stores rows under the number.
     pub(crate) fn is_known(number: u8) -> bool {
@@ -64,6 +75,11 @@ pub enum Write {
         name: Bytes,
     },
 }
+
+/// Name of the entry that an object with rows in [`Section::Outgoing`] has in the index of alarms,
+/// so that it is found again after a restart. It has no row in [`Section::Alarm`], and no alarm of
+/// actor code can have this name: it is no UTF-8.
+pub const OUTGOING_WAKE: &[u8] = &[0xff];
 
 /// Longest key inside a section, bytes.
 pub const KEY_SIZE_MAX_BYTES: usize = 2_048;

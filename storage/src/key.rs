@@ -112,9 +112,9 @@ pub(crate) fn local_range(section: Section, start: &Bound<Bytes>, end: &Bound<By
     (start, end)
 }
 
-/// Keys of the sections that an opening loads, state and alarms, inside their object.
+/// Keys of the sections that an opening loads inside their object: state, alarms, what it has sent.
 pub(crate) fn opening_range() -> KeyRange {
-    let (first, last) = (Section::State as u8, Section::Alarm as u8);
+    let (first, last) = (Section::State as u8, Section::Outgoing as u8);
     (
         Bound::Included(vec![first]),
         Bound::Excluded(vec![last + 1]),
@@ -308,6 +308,14 @@ mod tests {
             joined(&[b"\x10", &[7; 32], b"\x02a"])
         );
         assert_eq!(
+            row(Section::Outgoing, b"s"),
+            joined(&[b"\x10", &[7; 32], b"\x03s"])
+        );
+        assert_eq!(
+            row(Section::Incoming, b"s"),
+            joined(&[b"\x10", &[7; 32], b"\x22s"])
+        );
+        assert_eq!(
             row(Section::Data, b"k"),
             joined(&[b"\x10", &[7; 32], b"\x10k"])
         );
@@ -379,6 +387,7 @@ mod tests {
         let opening = row_range(&id(7), &opening_range());
         assert!(contains(&opening, &row(7, Section::State, b"")));
         assert!(contains(&opening, &row(7, Section::Alarm, &[0xff; 8])));
+        assert!(contains(&opening, &row(7, Section::Outgoing, &[0xff; 8])));
         assert!(!contains(&opening, &row(7, Section::Data, b"")));
         assert!(!contains(&opening, &row(7, Section::Idempotency, b"")));
         let local = decode_row(&row(7, Section::Data, b"key").into()).unwrap();

@@ -34,7 +34,7 @@ mod log;
 mod memory_store;
 mod store;
 
-pub use batch::{Commit, KEY_SIZE_MAX_BYTES, Section, Write, WriteBatch};
+pub use batch::{Commit, KEY_SIZE_MAX_BYTES, OUTGOING_WAKE, Section, Write, WriteBatch};
 pub use commit::{
     CheckReport, EngineKind, LogStore, OpenReport, Options, Problem, Seams, StoreMetrics, check,
 };

@@ -102,6 +102,8 @@ pub struct Opened {
     pub state: Option<Bytes>,
     /// The rows of [`Section::Alarm`], key and value, in key order.
     pub alarms: Vec<(Bytes, Bytes)>,
+    /// The rows of [`Section::Outgoing`], key and value, in key order.
+    pub outgoing: Vec<(Bytes, Bytes)>,
 }
 
 impl Opened {
@@ -113,6 +115,7 @@ impl Opened {
             name: header.and_then(|header| header.name),
             state: None,
             alarms: Vec::new(),
+            outgoing: Vec::new(),
         }
     }
 
@@ -120,7 +123,8 @@ impl Opened {
     pub(crate) fn take_row(&mut self, local: &Bytes, value: Bytes) -> Result<(), ReadError> {
         match key::decode_local(local)? {
             (section, _) if section == Section::State as u8 => self.state = Some(value),
-            (_, key) => self.alarms.push((key, value)),
+            (section, key) if section == Section::Alarm as u8 => self.alarms.push((key, value)),
+            (_, key) => self.outgoing.push((key, value)),
         }
         Ok(())
     }

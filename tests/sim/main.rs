@@ -16,6 +16,7 @@ mod one_turn;
 mod readable_forever;
 mod regressions;
 mod seeds;
+mod send;
 mod sessions;
 mod single_activation;
 mod slow_store;

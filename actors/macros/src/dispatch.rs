@@ -6,10 +6,10 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
 use crate::callback::Callback;
-use crate::handle;
 use crate::method::{CallMethod, Failure};
 use crate::model::Model;
 use crate::signature::Receiver;
+use crate::{handle, recipient};
 
 /// The implementation of `Actor`, with its argument types, in a scope of its own.
 pub(crate) fn expand(model: &Model, private: &TokenStream) -> TokenStream {
@@ -20,7 +20,7 @@ pub(crate) fn expand(model: &Model, private: &TokenStream) -> TokenStream {
         documentation,
         ..
     } = model;
-    let handle = handle::name(model);
+    let (handle, recipient) = (handle::name(model), recipient::name(model));
     let argument_types = calls.iter().map(|call| argument_type(call, private));
     let no_alias = calls.iter().map(|call| refuse_hidden_result(call, private));
     let methods = calls.iter().map(|call| describe(call, private));
@@ -59,6 +59,7 @@ pub(crate) fn expand(model: &Model, private: &TokenStream) -> TokenStream {
                 for<'any> #actor: #private::State,
             {
                 type Handle<'a> = #handle<'a>;
+                type Recipient<'a> = #recipient<'a>;
 
                 fn description() -> #private::Description {
                     #[allow(unused_mut)]

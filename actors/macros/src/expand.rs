@@ -4,9 +4,9 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use crate::options::Options;
-use crate::{dispatch, handle, model};
+use crate::{dispatch, handle, model, recipient};
 
-/// The block as it was, followed by `impl Actor` and the handle; or by the errors.
+/// The block as it was, followed by `impl Actor`, the handle and the recipient; or by the errors.
 pub(crate) fn actor(options: TokenStream, item: TokenStream) -> TokenStream {
     let (mut tokens, model) = model::read(item);
     let generated = Options::parse(options).and_then(|options| {
@@ -15,8 +15,9 @@ pub(crate) fn actor(options: TokenStream, item: TokenStream) -> TokenStream {
         // The one module generated code may name: what it needs and nothing users should.
         let private = quote!(#krate::__private);
         let handle = handle::expand(&model, &private);
+        let recipient = recipient::expand(&model, &private);
         let implementation = dispatch::expand(&model, &private);
-        Ok(quote!(#implementation #handle))
+        Ok(quote!(#implementation #handle #recipient))
     });
     tokens.extend(generated.unwrap_or_else(syn::Error::into_compile_error));
     tokens

@@ -54,12 +54,7 @@ fn method(call: &CallMethod, private: &TokenStream) -> TokenStream {
         let (ident, ty) = (&argument.ident, &argument.ty);
         quote!(#ident: #ty)
     });
-    let encode = if call.arguments.is_empty() {
-        quote!(#private::encode_no_arguments())
-    } else {
-        let arguments = call.arguments.iter().map(|argument| &argument.ident);
-        quote!(#private::encode_arguments(&(#(#arguments,)*)))
-    };
+    let encode = encode(call, private);
     let types = call.arguments.iter().map(|argument| &argument.ty);
     // A type may be readable only or writable only, and the actor works all the same: then this
     // one method cannot be called. Bounds without a lifetime of their own would be checked here.
@@ -81,4 +76,13 @@ fn method(call: &CallMethod, private: &TokenStream) -> TokenStream {
             self.0.call(#name, arguments).await
         }
     }
+}
+
+/// The arguments of a call as a payload.
+pub(crate) fn encode(call: &CallMethod, private: &TokenStream) -> TokenStream {
+    if call.arguments.is_empty() {
+        return quote!(#private::encode_no_arguments());
+    }
+    let arguments = call.arguments.iter().map(|argument| &argument.ident);
+    quote!(#private::encode_arguments(&(#(#arguments,)*)))
 }

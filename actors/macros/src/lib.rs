@@ -13,6 +13,7 @@ mod method;
 mod model;
 mod options;
 mod problems;
+mod recipient;
 mod signature;
 
 use proc_macro::TokenStream;

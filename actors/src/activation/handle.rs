@@ -32,6 +32,10 @@ impl Activation {
             } => self.disconnected(session, close, attempt).await,
             Envelope::Fetch(fetch) => self.fetch(*fetch).await,
             Envelope::Alarm { name, due } => self.alarm(name, due).await,
+            Envelope::Sent(sent) => self.sent(*sent).await,
+            Envelope::Forget { sender, last } => self.forget(sender, last).await,
+            // The object is active now, which is all that was asked for.
+            Envelope::Wake { .. } => Flow::GoOn,
             Envelope::Evict => {
                 self.ending = true;
                 Flow::GoOn

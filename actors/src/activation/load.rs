@@ -13,6 +13,8 @@ use crate::catalog::Slot;
 use crate::gate::OutputGate;
 use crate::kind::Incarnation;
 use crate::node::Node;
+use crate::send::outbox::Outbox;
+use crate::send::receipts::Receipts;
 use crate::turn::Shared;
 
 impl Activation {
@@ -28,13 +30,18 @@ impl Activation {
             Ok(made) => AlarmTable::load(opened.alarms).map(|alarms| (made, alarms)),
             Err(detail) => Err(detail),
         };
-        let ((incarnation, state), alarms) = made.map_err(|detail| {
+        let made = made.and_then(|made| Ok((made, Outbox::load(opened.outgoing)?)));
+        let (((incarnation, state), alarms), outbox) = made.map_err(|detail| {
             node.store.close(slot.object(), opened.epoch);
             unreadable(detail)
         })?;
         let name = slot.target.name.clone().or(opened.name);
+        let shared = Shared::new(node.clone(), slot.clone(), name, opened.version, alarms);
+        if let Some(outbox) = &outbox {
+            shared.set_outgoing(outbox.taken());
+        }
         Ok(Self {
-            shared: Shared::new(node.clone(), slot.clone(), name, opened.version, alarms),
+            shared,
             epoch: opened.epoch,
             incarnation,
             state,
@@ -45,6 +52,8 @@ impl Activation {
             ending: false,
             scratch: Vec::new(),
             kept_replies: None,
+            outbox,
+            receipts: Receipts::default(),
         })
     }
 

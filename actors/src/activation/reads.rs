@@ -84,10 +84,11 @@ impl Activation {
             broken.get_or_init(|| error.clone());
         }
         drop(reads);
-        // A read stages nothing by its types, except frames to sessions it has got hold of.
+        // A read stages nothing by its types, except frames to sessions it has got hold of; kinds
+        // that are not typed may try more.
         let staged = std::mem::take(&mut *shared.stage.lock());
-        if !staged.effects.is_empty() {
-            tracing::warn!(object = %shared.slot.object(), "a read sent frames: they were dropped");
+        if !staged.effects.is_empty() || !staged.sends.is_empty() {
+            tracing::warn!(object = %shared.slot.object(), "a read sent frames or messages: they were dropped");
         }
         match ended {
             Err(error) => Flow::Broken(error),

@@ -14,6 +14,7 @@ use crate::call::CallError;
 use crate::departure::{Answer as Addressee, Departure};
 use crate::idempotency::Promise;
 use crate::message::Answer;
+use crate::send::receipts::Receipt;
 use crate::session::SessionCore;
 use crate::stage::{Effect, Stage};
 
@@ -36,6 +37,8 @@ pub(super) enum Joining {
     Alarm(AlarmTurn),
     /// The call's reply, for whoever repeats it. Boxed: turns without a key should not be larger for it.
     Reply(Box<Promise>),
+    /// That a message from another object was heard.
+    Receipt(Box<Receipt>),
 }
 
 impl Activation {
@@ -74,11 +77,13 @@ impl Activation {
                 None => Write::Delete { section, key },
             });
         }
-        let (handled, promise) = match joining {
-            Some(Joining::Alarm(handled)) => (Some(handled), None),
-            Some(Joining::Reply(promise)) => (None, Some(promise)),
-            None => (None, None),
-        };
+        let (mut handled, mut promise, mut receipt) = (None, None, None);
+        match joining {
+            Some(Joining::Alarm(alarm)) => handled = Some(alarm),
+            Some(Joining::Reply(reply)) => promise = Some(reply),
+            Some(Joining::Receipt(heard)) => receipt = Some(heard),
+            None => {}
+        }
         let kept = match (promise, &answer) {
             (Some(promise), Answer::Value(reply)) => {
                 let version = self.shared.version().next();
@@ -86,6 +91,8 @@ impl Activation {
             }
             _ => None,
         };
+        let senders = receipt.map(|receipt| receipt.enter(&mut batch));
+        let posting = self.post(mem::take(&mut stage.sends), &mut batch);
         let alarms = self.seal_alarms(&mut stage, handled, &mut batch);
         let ticket = match self.commit(batch) {
             Ok(ticket) => ticket,
@@ -101,7 +108,13 @@ impl Activation {
         }
         // Not before the commit is accepted: a refused one has kept nothing.
         self.kept_replies = kept.or(self.kept_replies);
+        if let Some(senders) = senders {
+            self.receipts.entered(senders);
+        }
         let mut departure = self.departure();
+        if let Some(posting) = posting {
+            self.posted(posting, &mut departure);
+        }
         departure.changed = self.apply(&mut stage);
         for effect in &mut stage.effects {
             if let Effect::Broadcast { audience, .. } = effect {
@@ -118,7 +131,7 @@ impl Activation {
     }
 
     /// Hands a batch to the store; nothing when it is empty.
-    fn commit(&mut self, batch: WriteBatch) -> Result<Option<Ticket>, CommitError> {
+    pub(super) fn commit(&mut self, batch: WriteBatch) -> Result<Option<Ticket>, CommitError> {
         if batch.is_empty() {
             return Ok(None);
         }
@@ -262,7 +275,7 @@ const SCRATCH_KEPT_MAX_BYTES: usize = 4 * 1024;
 
 /// A commit the store refused before accepting it: the turn is undone. Fenced, the activation is
 /// no longer the object's, so it ends.
-fn failed_commit(error: CommitError) -> Failure {
+pub(super) fn failed_commit(error: CommitError) -> Failure {
     let flow = match &error {
         CommitError::Fenced { .. } | CommitError::Unknown => Flow::End,
         CommitError::TooLarge { .. }

@@ -65,7 +65,7 @@ impl Activation {
         // The alarm is already gone for its own handler, as it will be in its commit.
         let hidden = match &joining {
             Some(Joining::Alarm(alarm)) => Some(alarm.name.clone()),
-            Some(Joining::Reply(_)) | None => None,
+            Some(Joining::Reply(_) | Joining::Receipt(_)) | None => None,
         };
         self.shared.alarms.lock().hide(hidden);
         let outcome = self.run(message, deadline, origin).await;
@@ -103,6 +103,7 @@ impl Activation {
             incarnation,
             gate,
             shared,
+            outbox,
             ..
         } = self;
         // **one-turn**: the value is borrowed mutably until the turn is over. A panic may leave it
@@ -121,6 +122,10 @@ impl Activation {
                         flow,
                     }));
                 }
+            }
+            if let Some(outbox) = outbox {
+                let departed = shared.departed.version();
+                outbox.poll(cx, &shared.node, shared.slot.object(), departed);
             }
             turn.as_mut().poll(cx).map(|outcome| match outcome {
                 Ok(Ok(Ok(answer))) => Ok(answer),

@@ -16,6 +16,8 @@ use crate::mailbox::Envelope;
 pub(super) enum Next {
     Message(Envelope),
     Tick,
+    /// Rows of delivered messages are to be deleted.
+    Settle,
     /// It has been idle long enough, or was asked to end, and holds nothing.
     Nothing,
     Broken(CommitError),
@@ -100,6 +102,10 @@ impl Activation {
                     Poll::Ready(Ok(())) => true,
                     Poll::Pending => false,
                 };
+                self.poll_outbox(cx);
+                if self.has_settled() {
+                    return Poll::Ready(Next::Settle);
+                }
                 // Before the messages: a mailbox that is never empty must not starve the interval.
                 // An activation that ends has none, or one that writes would never get to its end.
                 if !self.ending && self.ticks.poll(cx).is_ready() {
@@ -123,7 +129,9 @@ impl Activation {
                 if open && self.ending {
                     return Poll::Ready(Next::Nothing);
                 }
-                if open && !self.ticks.is_set() && self.idleness.poll(cx).is_ready() {
+                // One that has messages to deliver is not idle.
+                let rests = open && !self.ticks.is_set() && !self.delivers();
+                if rests && self.idleness.poll(cx).is_ready() {
                     return Poll::Ready(Next::Nothing);
                 }
                 return Poll::Pending;

@@ -12,7 +12,7 @@ pub use crate::actor::schema::{AnySchema, MethodSchemas, Presence, SchemaOf};
 pub use crate::actor::{Actor, State};
 pub use crate::call::{Access, Call, CallError};
 pub use crate::context::Context;
-pub use crate::handle::Callee;
+pub use crate::handle::{Callee, Recipient};
 pub use crate::kind::Description;
 pub use crate::message::{Answer, Message};
 pub use crate::payload::Payload;

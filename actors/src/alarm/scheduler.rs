@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use abide_storage::{ScheduledAlarm, Timestamp};
+use abide_storage::{OUTGOING_WAKE, ScheduledAlarm, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -215,17 +215,20 @@ fn fire(node: &Arc<Node>, alarm: ScheduledAlarm) {
         tracing::warn!(object = %alarm.object, "an alarm is due of a namespace that is not registered");
         return;
     }
-    let Ok(name) = std::str::from_utf8(&alarm.name) else {
-        tracing::error!(object = %alarm.object, "an alarm's name in the index is not UTF-8");
-        return;
+    let envelope = match std::str::from_utf8(&alarm.name) {
+        Ok(name) => Envelope::Alarm {
+            name: name.into(),
+            due: alarm.due,
+        },
+        Err(_) if alarm.name == OUTGOING_WAKE => Envelope::Wake { due: alarm.due },
+        Err(_) => {
+            tracing::error!(object = %alarm.object, "an alarm's name in the index is not UTF-8");
+            return;
+        }
     };
     let target = Target {
         object: alarm.object.clone(),
         name: None,
-    };
-    let envelope = Envelope::Alarm {
-        name: name.into(),
-        due: alarm.due,
     };
     let admission = Admission::Bounded(node.limits.mailbox_messages_max);
     if node

@@ -1,5 +1,6 @@
 use super::*;
 use crate::call::Deadline;
+use crate::payload::Encoding;
 
 fn key(text: &str) -> IdempotencyKey {
     IdempotencyKey::new(text).unwrap()

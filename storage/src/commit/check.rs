@@ -16,13 +16,13 @@ use super::memtable::Memtable;
 use super::opening::{engine_error, open_engine, read_meta, replay_error};
 use super::options::{EngineKind, Options};
 use super::recovery::{self, Recovered};
-use crate::batch::Section;
+use crate::batch::{OUTGOING_WAKE, Section};
 use crate::engine::Engine;
 use crate::folder::{Folder, OpenError};
 use crate::id::{Namespace, ObjectId};
 use crate::key::{self, EngineKey, Meta};
 use crate::log::RealDisk;
-use crate::store::{Direction, ReadError};
+use crate::store::{Direction, ReadError, ScheduledAlarm};
 
 /// Rows read from the engine at a time.
 const PAGE_ROWS: usize = 1_024;
@@ -97,6 +97,21 @@ pub fn check(path: &Path, options: &Options) -> Result<CheckReport, OpenError> {
         .read_engine(&*engine, in_log.as_ref())
         .map_err(unreadable)?;
     Ok(findings.report)
+}
+
+/// Whether the object has what an entry of the index of alarms is there for: the alarm, or messages
+/// that have not arrived.
+fn has_cause(engine: &dyn Engine, alarm: &ScheduledAlarm) -> Result<bool, ReadError> {
+    let id = &alarm.object.id;
+    if alarm.name != OUTGOING_WAKE {
+        let row = key::row(id, &key::local(Section::Alarm, &alarm.name));
+        return Ok(engine.get(&row)?.is_some());
+    }
+    let outgoing = key::local_range(Section::Outgoing, &Bound::Unbounded, &Bound::Unbounded);
+    let range = key::row_range(id, &outgoing);
+    let (start, end) = key::as_slices(&range);
+    let first = engine.scan(start, end, Direction::Forward, 1)?;
+    Ok(!first.is_empty())
 }
 
 /// The report as it grows.
@@ -215,11 +230,10 @@ impl Findings {
                     return Ok(());
                 }
                 let place = || format!("alarm of object {id} due at {} ms", alarm.due.0);
-                let row = key::row(&id, &key::local(Section::Alarm, &alarm.name));
                 if self.objects.get(&id) != Some(&alarm.object.namespace) {
                     let what = "the index names an object that does not exist".to_owned();
                     self.found(place(), what, RESTORE_OBJECT);
-                } else if engine.get(&row)?.is_none() {
+                } else if !has_cause(engine, &alarm)? {
                     let what = "the index has it, the object does not".to_owned();
                     self.found(place(), what, RESTORE_OBJECT);
                 }

@@ -176,7 +176,12 @@ pub async fn sections_and_objects_are_apart(fixture: &mut impl Fixture) {
     let store = fixture.store();
     let mut writer = activate(&store, &lobby).await;
     writer
-        .commit(vec![put("k", "data"), put_in(Section::Alarm, "k", "alarm")])
+        .commit(vec![
+            put("k", "data"),
+            put_in(Section::Alarm, "k", "alarm"),
+            put_in(Section::Outgoing, "k", "sent"),
+            put_in(Section::Incoming, "k", "heard"),
+        ])
         .await;
     let mut other = activate(&store, &garden).await;
     other.commit(vec![put("k", "garden")]).await;
@@ -192,6 +197,11 @@ pub async fn sections_and_objects_are_apart(fixture: &mut impl Fixture) {
             Some("alarm".into())
         );
         assert_eq!(get(&store, &lobby, Section::State, "k").await, None);
+        let opened = store.open(&lobby).await.expect("it opens");
+        let row = |value: &'static str| vec![(Bytes::from("k"), Bytes::from(value))];
+        assert_eq!(opened.alarms, row("alarm"));
+        assert_eq!(opened.outgoing, row("sent"));
+        store.close(&lobby, opened.epoch);
         assert_eq!(scan(&store, &garden, all()).await, ["k=garden"]);
         assert_eq!(scan(&store, &object("chat", "other"), all()).await, [""; 0]);
         drop(store);

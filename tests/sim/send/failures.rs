@@ -1,0 +1,130 @@
+//! Receivers that are busy, refuse, panic, or cannot commit.
+
+use super::{
+    Account, Duration, Limits, Section, assert_all_quiet, pay, received, rows, settle, take_notes,
+    world, world_with,
+};
+use crate::support::begin;
+
+#[test]
+fn a_full_mailbox_is_tried_again() {
+    let limits = Limits {
+        mailbox_messages_max: 1,
+        ..Limits::default()
+    };
+    world_with(limits, async |world| {
+        let b = world.actor::<Account>("b");
+        let nap = begin(world, b.nap(20)).await;
+        let waiting = begin(world, b.receive(1)).await;
+        for sum in 2..=4 {
+            pay(world, "a", "b", sum).await.unwrap();
+        }
+        // The sender is free meanwhile.
+        pay(world, "a", "c", 9).await.unwrap();
+        world.advance(Duration::from_secs(1)).await;
+        assert_eq!(received(world, "c").await, [9]);
+        assert!(world.runtime().stats().sends_retried > 0);
+        nap.await.unwrap();
+        waiting.await.unwrap();
+        world.advance(Duration::from_secs(60)).await;
+        assert_eq!(received(world, "b").await, [1, 2, 3, 4]);
+        assert_all_quiet(world, &["a"]).await;
+    });
+}
+
+#[test]
+fn an_error_is_an_answer() {
+    world(async |world| {
+        let a = world.actor::<Account>("a");
+        a.insult("b".to_owned()).await.unwrap();
+        pay(world, "a", "b", 5).await.unwrap();
+        world.advance(Duration::from_secs(60)).await;
+        assert_eq!(take_notes(), ["refuse", "receive 5"]);
+        assert_eq!(received(world, "b").await, [5], "a refusal has no effect");
+        let stats = world.runtime().stats();
+        assert_eq!((stats.sends_refused, stats.sends_handled), (1, 1));
+        assert_all_quiet(world, &["a"]).await;
+    });
+}
+
+/// The number is committed although the turn is not: the refusal is not asked for twice.
+#[test]
+fn an_error_is_remembered_through_a_crash() {
+    world(async |world| {
+        let a = world.actor::<Account>("a");
+        world.store().hold_commits();
+        let call = begin(world, a.insult("b".to_owned())).await;
+        for _ in 0..2 {
+            world.store().release_commits();
+            world.store().hold_commits();
+            settle(world).await;
+        }
+        drop(call);
+        drop(a);
+        assert_eq!(take_notes(), ["refuse"]);
+        world.crash().await;
+        world.advance(Duration::from_secs(60)).await;
+        assert_eq!(take_notes(), [""; 0]);
+        assert_all_quiet(world, &["a"]).await;
+    });
+}
+
+#[test]
+fn a_panic_is_tried_eight_times_and_does_not_stop_what_follows() {
+    world(async |world| {
+        let a = world.actor::<Account>("a");
+        a.frighten("b".to_owned()).await.unwrap();
+        pay(world, "a", "b", 5).await.unwrap();
+        world.advance(Duration::from_secs(300)).await;
+        let mut expected = vec!["panic"; 8];
+        expected.push("receive 5");
+        assert_eq!(take_notes(), expected);
+        assert_eq!(world.runtime().stats().sends_dropped, 1);
+        assert_eq!(received(world, "b").await, [5]);
+        assert_all_quiet(world, &["a"]).await;
+    });
+}
+
+/// 1. A message was handled, and the disk takes no more writes: the row cannot be deleted.
+/// 2. The sender asks again now and then, without going round in circles, and serves reads.
+#[test]
+fn a_store_that_refuses_writes_is_waited_for() {
+    world(async |world| {
+        world.store().hold_commits();
+        let call = begin(world, pay(world, "a", "b", 5)).await;
+        world.store().release_commits();
+        world.store().hold_commits();
+        settle(world).await;
+        call.await.unwrap();
+        world.store().refuse_writes(Some("the disk is full"));
+        world.store().release_commits();
+        world.advance(Duration::from_secs(30)).await;
+        assert_eq!(rows(world, "a", Section::Outgoing).await, 1);
+        assert_eq!(received(world, "b").await, [5]);
+        world.store().refuse_writes(None);
+        world.advance(Duration::from_secs(5)).await;
+        assert_all_quiet(world, &["a"]).await;
+        assert_eq!(take_notes(), ["receive 5"]);
+    });
+}
+
+/// The receiver's own commit fails: the message had no effect, and is tried again.
+#[test]
+fn a_receiver_that_cannot_commit_hears_the_message_again() {
+    world(async |world| {
+        world.store().hold_commits();
+        let call = begin(world, pay(world, "a", "b", 5)).await;
+        world
+            .store()
+            .fail_next_commit(abide_storage::CommitError::DiskFull {
+                available_bytes: 1,
+                reserve_bytes: 2,
+            });
+        world.store().release_commits();
+        call.await.unwrap();
+        world.advance(Duration::from_secs(5)).await;
+        assert_eq!(take_notes(), ["receive 5", "receive 5"]);
+        assert_eq!(received(world, "b").await, [5]);
+        assert_all_quiet(world, &["a"]).await;
+    });
+}
