@@ -5,6 +5,7 @@
 //! - [`Namespace`], [`ObjectId`], [`Epoch`], [`Version`]: who an object is (`id.rs`);
 //! - [`WriteBatch`]: what one turn writes (`batch.rs`);
 //! - [`Store`]: the contract (`store.rs`); its laws are functions (`conformance.rs`);
+//! - [`ObjectImage`]: one object as a value (`image.rs`);
 //! - [`MemoryStore`]: the contract in memory, with switches for tests;
 //! - [`LogStore`]: the contract on a disk (`commit.rs`): a commit log (`log.rs`) makes commits
 //!   durable, an overlay (`commit/overlay.rs`) makes them visible, checkpoints
@@ -28,6 +29,7 @@ mod folder;
 pub mod fuzzing;
 mod history;
 mod id;
+mod image;
 mod key;
 mod limits;
 mod log;
@@ -52,6 +54,7 @@ pub use id::{
     Epoch, InvalidNamespace, InvalidObjectId, InvalidTimestamp, NAME_SIZE_MAX_BYTES,
     NAMESPACE_SIZE_MAX_BYTES, Namespace, Object, ObjectId, Timestamp, Version,
 };
+pub use image::{IMAGE_SIZE_MAX_BYTES, ImageError, ObjectImage, Rows};
 pub use log::{Disk, LogFile, RealDisk};
 pub use memory_store::{Aftermath, MemoryStore, Room};
 pub use store::{
