@@ -93,15 +93,31 @@ impl AdminClient {
         self.value(response).await
     }
 
+    /// Asks for one text, as it is.
+    pub(crate) async fn text(&self, path: &str) -> Result<String, AdminError> {
+        let response = self.send(Method::GET, path, Bytes::new()).await?;
+        let body = self.whole(response).await?;
+        String::from_utf8(body.into()).map_err(|error| self.not_ours(error.to_string()))
+    }
+
     /// Changes something, and says what came of it.
-    #[expect(dead_code, reason = "for the first command that needs it")]
     pub(crate) async fn change<B: Serialize, T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
         body: &B,
     ) -> Result<T, AdminError> {
-        let response = self.send(method, path, encode(body)).await?;
+        self.change_with(method, path, encode(body)).await
+    }
+
+    /// The same with a body that is JSON already.
+    pub(crate) async fn change_with<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<T, AdminError> {
+        let response = self.send(method, path, body).await?;
         self.value(response).await
     }
 

@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 use abide_actors::RegisterError;
@@ -9,6 +10,7 @@ use abide_storage::OpenError;
 
 use crate::admin_client::AdminError;
 use crate::config::ConfigError;
+use crate::protocol::InvalidObjectFile;
 
 /// What the functions of [`Server`](crate::Server) return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -44,12 +46,35 @@ pub enum Error {
     /// A command did not get from a running server what it asked for.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// A file is no exported object.
+    #[error("{}: {source}", .path.display())]
+    ObjectFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: InvalidObjectFile,
+    },
+    /// A file cannot be read or written.
+    #[error("{}: {source}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
     /// Threads or signal handlers could not be set up.
     #[error("the process could not be set up")]
     Process(#[source] io::Error),
 }
 
 impl Error {
+    pub(crate) fn file(path: &Path, source: io::Error) -> Self {
+        Self::File {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
     /// The exit code of a process that ends with it; `commands/mod.rs` says what each means.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
@@ -59,6 +84,8 @@ impl Error {
             | Self::Store(_)
             | Self::Listen { .. }
             | Self::Unsound { .. }
+            | Self::ObjectFile { .. }
+            | Self::File { .. }
             | Self::Process(_) => 1,
         }
     }

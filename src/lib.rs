@@ -69,6 +69,7 @@ pub use abide_storage::{Namespace, Object, ObjectId, Timestamp, Version};
 pub use admin_client::AdminError;
 pub use config::{Config, ConfigError};
 pub use error::{Error, Result};
+pub use protocol::InvalidObjectFile;
 pub use server::{Builder, Running, Server};
 
 /// What the file of an actor imports: `use abide::prelude::*;`.

@@ -9,7 +9,7 @@ mod code;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use abide_actors::{ActorError, CallError, ConnectError, Refusal};
+use abide_actors::{ActorError, CallError, ConnectError, ImageError, Refusal};
 use abide_storage::{CommitError, Effect};
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -20,12 +20,13 @@ use serde::Serialize;
 
 pub(crate) use code::{
     ADMIN_REFUSED, BODY_TIMEOUT, BODY_TOO_LARGE, BODY_UNREADABLE, CODES, Code, INVALID_BODY,
-    INVALID_HANDSHAKE, METHOD_NOT_ALLOWED, NOT_FOUND, SSE_NOT_SUPPORTED, TOO_MANY_CONNECTIONS,
-    UNSUPPORTED_MEDIA_TYPE, UPGRADE_REQUIRED,
+    INVALID_HANDSHAKE, METHOD_NOT_ALLOWED, NOT_FOUND, OVERLOADED, SSE_NOT_SUPPORTED,
+    TOO_MANY_CONNECTIONS, UNSUPPORTED_MEDIA_TYPE, UPGRADE_REQUIRED,
 };
 
 use crate::protocol::{
-    InvalidAddress, InvalidDeadline, InvalidIdempotencyHeader, Refused, RequestId, UnknownMediaType,
+    InvalidAddress, InvalidDeadline, InvalidIdempotencyHeader, InvalidObjectFile,
+    InvalidObjectName, Refused, RequestId, UnknownMediaType,
 };
 
 /// An error on its way to a client. Handlers return it; the connection's service renders it,
@@ -319,6 +320,33 @@ impl From<ConnectError> for Problem {
             }
             ConnectError::Call(error) => error.into(),
         }
+    }
+}
+
+impl From<ImageError> for Problem {
+    fn from(error: ImageError) -> Self {
+        let kind = match error {
+            ImageError::Absent { .. } => &code::OBJECT_NOT_FOUND,
+            ImageError::Exists { .. } => &code::OBJECT_EXISTS,
+            ImageError::VersionMismatch { .. } => &code::VERSION_MISMATCH,
+            ImageError::OtherKind { .. } => &code::KIND_MISMATCH,
+            ImageError::Invalid { .. } => &code::INVALID_IMAGE,
+            ImageError::TooLarge { .. } => &code::IMAGE_TOO_LARGE,
+            ImageError::Call(error) => return error.into(),
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<InvalidObjectFile> for Problem {
+    fn from(error: InvalidObjectFile) -> Self {
+        Self::new(&code::INVALID_OBJECT_FILE, error.to_string())
+    }
+}
+
+impl From<InvalidObjectName> for Problem {
+    fn from(error: InvalidObjectName) -> Self {
+        Self::new(&code::INVALID_OBJECT, error.to_string())
     }
 }
 

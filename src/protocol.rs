@@ -4,6 +4,7 @@ mod address;
 mod admin;
 mod encoding;
 mod idempotency;
+mod object_file;
 mod request_id;
 mod trace;
 
@@ -12,9 +13,13 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName};
 
 pub(crate) use address::{Address, InvalidAddress};
-pub(crate) use admin::{Line, ListedObject, Listing, Refused};
+pub(crate) use admin::{
+    Fork, InvalidObjectName, Line, ListedObject, Listing, Refused, Replaced, split_address,
+};
 pub(crate) use encoding::{UnknownMediaType, arguments_encoding, media_type, reply_encoding};
 pub(crate) use idempotency::{InvalidIdempotencyHeader, idempotency_key};
+pub use object_file::InvalidObjectFile;
+pub(crate) use object_file::ObjectFile;
 pub(crate) use request_id::RequestId;
 pub(crate) use trace::traceparent;
 

@@ -4,10 +4,11 @@
 //! `handle.rs` with `sessions.rs` and `alarms.rs` (what each message becomes), `turn.rs` (a
 //! message that may write), `repeats.rs` (a call that may have been answered before), `reads.rs`
 //! (calls that only read), `sends.rs` (messages between objects), `seal.rs` (staged things become a
-//! commit).
+//! commit), `image.rs` (the object as a whole is exported or replaced).
 
 mod alarms;
 mod handle;
+mod image;
 mod load;
 mod reads;
 mod repeats;
@@ -37,6 +38,7 @@ use crate::send::receipts::Receipts;
 use crate::session::Close;
 use crate::turn::Shared;
 
+use image::Taken;
 use wait::{Idleness, Next, Ticks};
 
 /// The in-memory incarnation of an actor.
@@ -77,9 +79,12 @@ enum Flow {
 /// idle, evicted or broken.
 pub(crate) async fn run(node: &Arc<Node>, slot: &Arc<Slot>) {
     let first = std::future::poll_fn(|cx| slot.mailbox.poll_next(cx)).await;
-    if matches!(first, Envelope::Evict) {
-        return;
-    }
+    let first = match first {
+        Envelope::Evict => return,
+        // It needs no value, and runs no actor code.
+        Envelope::Image(work) => return image::alone(node, slot, *work).await,
+        message => message,
+    };
     let mut activation = match Activation::load(node, slot).await {
         Ok(activation) => activation,
         Err(error) => return reject(node, slot, first, &error),
@@ -91,10 +96,18 @@ pub(crate) async fn run(node: &Arc<Node>, slot: &Arc<Slot>) {
             flow
         }
     };
+    let mut then = None;
     while matches!(flow, Flow::GoOn) {
         // A mailbox that is never empty must not keep the thread from its other tasks.
         tokio::task::coop::consume_budget().await;
         flow = match activation.next().await {
+            Next::Message(Envelope::Image(work)) => match activation.image(*work).await {
+                Taken::Done(flow) => flow,
+                Taken::EndFirst(work) => {
+                    then = Some(work);
+                    break;
+                }
+            },
             Next::Message(envelope) => activation.handle(envelope).await,
             Next::Tick => activation.tick().await,
             Next::Settle => activation.settle().await,
@@ -103,6 +116,9 @@ pub(crate) async fn run(node: &Arc<Node>, slot: &Arc<Slot>) {
         };
     }
     activation.end(flow).await;
+    if let Some(work) = then {
+        image::alone(node, slot, work).await;
+    }
 }
 
 impl Activation {
@@ -199,6 +215,7 @@ pub(crate) fn reject(node: &Arc<Node>, slot: &Arc<Slot>, envelope: Envelope, err
             };
             node.alarms.put_off(node, alarm, TRY_AGAIN_LATER);
         }
+        Envelope::Image(work) => work.refuse(error.clone().into()),
         Envelope::Forget { .. } | Envelope::Evict => {}
     }
 }

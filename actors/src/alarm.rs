@@ -105,6 +105,23 @@ impl AlarmTable {
         }
     }
 
+    /// Makes these alarms those of `others`: in the batch, and as changes for the scheduler.
+    pub(crate) fn become_those_of(
+        mut self,
+        others: Self,
+        object: &Object,
+        batch: &mut WriteBatch,
+        changes: &mut Vec<Change>,
+    ) {
+        let gone = self.rows.keys().filter(|name| !others.contains(name));
+        for name in gone.cloned().collect::<Vec<_>>() {
+            self.set(object, &name, None, batch, changes);
+        }
+        for (name, row) in others.rows {
+            self.set(object, &name, Some(row), batch, changes);
+        }
+    }
+
     /// Sets (`Some`) or clears (`None`) an alarm: here, in the batch, and as changes for the
     /// scheduler once the batch is durable.
     pub(crate) fn set(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use abide_storage::{Effect as Effects, ScheduledAlarm, Version};
+use abide_storage::{Effect as Effects, ObjectImage, ScheduledAlarm, Version};
 use tokio::sync::oneshot;
 
 use crate::alarm::{Change, TRY_AGAIN};
@@ -11,6 +11,7 @@ use crate::call::{CallError, Reply};
 use crate::catalog::Slot;
 use crate::connect::ConnectError;
 use crate::gate::{Held, Refused};
+use crate::image::{self, ImageError};
 use crate::node::{Node, Target};
 use crate::send::{Departed, Heard, Sequence};
 use crate::session::{Close, Frame, SessionCore, SessionId};
@@ -85,6 +86,15 @@ pub(crate) enum Answer {
         reply: oneshot::Sender<Result<(), ConnectError>>,
         result: Result<(), ConnectError>,
     },
+    Export {
+        answer: image::Answer<ObjectImage>,
+        result: Result<ObjectImage, ImageError>,
+    },
+    /// A replacement that was refused.
+    Replace {
+        answer: image::Answer<Version>,
+        result: Result<Version, ImageError>,
+    },
     /// A turn on a session's frame; on failure the session ends.
     Frame(Arc<SessionCore>),
     /// A turn on a session's end, which the object must hear of even if this commit fails.
@@ -126,6 +136,8 @@ impl Held for Departure {
             Answer::Call { reply, result } => drop(reply.send(result)),
             Answer::Fetch { reply, result } => drop(reply.send(result)),
             Answer::Sent { reply, result } => drop(reply.send(result)),
+            Answer::Export { answer, result } => drop(answer.send(result)),
+            Answer::Replace { answer, result } => drop(answer.send(result)),
             Answer::Connect {
                 session,
                 reply,
@@ -165,6 +177,8 @@ impl Held for Departure {
             Answer::Call { reply, .. } => drop(reply.send(Err(error))),
             Answer::Fetch { reply, .. } => drop(reply.send(Err(error))),
             Answer::Sent { reply, .. } => drop(reply.send(Err(error))),
+            Answer::Export { answer, .. } => drop(answer.send(Err(error.into()))),
+            Answer::Replace { answer, .. } => drop(answer.send(Err(error.into()))),
             Answer::Connect { session, reply, .. } => {
                 self.slot.sessions.remove(&session);
                 drop(reply.send(Err(error.into())));

@@ -11,6 +11,7 @@
 //! is kept shrinks as it grows, and no clockwork is needed. Replies that expired and were not
 //! pruned yet are found by nobody.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -311,6 +312,39 @@ impl Promise {
         put(expiry_key(expires, &key), Bytes::new());
         put(Bytes::from_static(COUNT), encoded(&count));
         count
+    }
+}
+
+/// Checks rows that come from outside: each decodes, and the three kinds tell the same replies.
+pub(crate) fn check_rows<'a>(
+    rows: impl Iterator<Item = (&'a Bytes, &'a Bytes)>,
+) -> Result<(), String> {
+    let (mut replies, mut entries) = (BTreeSet::new(), BTreeSet::new());
+    let mut count = 0;
+    for (key, value) in rows {
+        match key.split_first() {
+            Some((&REPLY, name)) => {
+                let Stored::V1(kept) = codec::decode(value).map_err(|error| error.to_string())?;
+                replies.insert((kept.expires, name));
+                kept.into_reply().map_err(|error| error.to_string())?;
+            }
+            Some((&EXPIRY, _)) => {
+                let expires = decode_expires(key).map_err(|error| error.to_string())?;
+                entries.insert((expires, &key[EXPIRY_KEY_HEAD_SIZE_BYTES..]));
+            }
+            Some(_) if key == COUNT => {
+                count = codec::decode(value).map_err(|error| error.to_string())?;
+            }
+            _ => return Err(format!("no release writes a row with the key {key:?}")),
+        }
+    }
+    if replies == entries && count == replies.len() as u64 {
+        Ok(())
+    } else {
+        let (replies, entries) = (replies.len(), entries.len());
+        Err(format!(
+            "{replies} replies, {entries} times of expiry and a count of {count} do not go together"
+        ))
     }
 }
 

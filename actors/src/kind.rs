@@ -23,6 +23,11 @@ pub trait Kind: fmt::Debug + Send + Sync + 'static {
     /// A sentence saying why the bytes are not a state of this kind. Nothing is changed; the
     /// caller gets [`CallError::StateUnreadable`].
     fn load(&self, state: Option<&[u8]>) -> Result<Box<dyn Incarnation>, String>;
+
+    /// A committed state as people read it, for exports; `None` when the kind cannot say it so.
+    fn state_json(&self, _state: &[u8]) -> Option<serde_json::Value> {
+        None
+    }
 }
 
 /// The in-memory value of one activation.

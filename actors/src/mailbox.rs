@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use crate::body::Body;
 use crate::call::{Call, CallError, Deadline, Origin, Reply};
 use crate::connect::ConnectError;
+use crate::image::Work;
 use crate::send::{Sent, Sequence};
 use crate::session::{Close, ConnectRequest, Frame, SessionCore, SessionId};
 use crate::waits::Wait;
@@ -56,6 +57,8 @@ pub(crate) enum Envelope {
     Wake {
         due: Timestamp,
     },
+    /// The object as a whole is exported or replaced.
+    Image(Box<Work>),
     /// The node wants the memory back, or drains: end as soon as nothing is left to do.
     Evict,
 }

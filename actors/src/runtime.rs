@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use abide_storage::{Effect, Namespace, Store};
+use abide_storage::{Effect, Namespace, ObjectImage, Store, Version};
 use tokio::sync::oneshot;
 
 use crate::body::Body;
 use crate::call::{Call, CallError, Deadline, Origin, Reply};
 use crate::clock::Clock;
 use crate::connect::ConnectError;
+use crate::image::{self, ImageError, ImageView, Precondition, Replace, Task, Work};
 use crate::kind::{Description, Kind};
 use crate::mailbox::{Connect, Envelope, Fetch};
 use crate::node::{DEADLINE_GRACE, Node, Target, answered};
@@ -272,6 +273,95 @@ impl Runtime {
         }
     }
 
+    /// The object as a value, at one version and durable. Runs no actor code, and lets an activation
+    /// that there is go on.
+    ///
+    /// # Errors
+    /// [`ImageError`]. No effect.
+    ///
+    /// # Cancel safety
+    /// Yes.
+    pub async fn export(
+        &self,
+        target: &Target,
+        deadline: Deadline,
+    ) -> Result<ObjectImage, ImageError> {
+        self.0.refuse_when_draining()?;
+        let (answer, answered) = oneshot::channel();
+        self.image_work(target, deadline, Task::Export(answer))?;
+        awaited(answered, deadline).await
+    }
+
+    /// Puts an image in the place of an object: one commit, after which the next message activates
+    /// the object afresh. Its activation ends before (`deactivating` runs), its sessions are closed
+    /// with 1012 after. What it has sent and heard stays ([`ObjectImage`]'s module says why), and
+    /// its version goes on. Gives the new version; that of before when nothing differed.
+    ///
+    /// An image of another object of the same kind makes this one a fork of it.
+    ///
+    /// # Errors
+    /// [`ImageError`]; all but those of the commit have no effect.
+    ///
+    /// # Cancel safety
+    /// The object may be replaced all the same.
+    pub async fn replace(
+        &self,
+        target: &Target,
+        image: ObjectImage,
+        precondition: Precondition,
+        deadline: Deadline,
+    ) -> Result<Version, ImageError> {
+        self.0.refuse_when_draining()?;
+        self.same_kind(&image, target)?;
+        let entry = self.0.registry.get(target.object.namespace.as_str())?;
+        image::check(&image, &*entry.kind, &self.0.limits)?;
+        let (answer, answered) = oneshot::channel();
+        let replace = Replace {
+            image,
+            precondition,
+            answer,
+        };
+        self.image_work(target, deadline, Task::Replace(Box::new(replace)))?;
+        awaited(answered, deadline).await
+    }
+
+    /// What people read of an image.
+    ///
+    /// # Errors
+    /// [`CallError::UnknownNamespace`]. No effect.
+    pub fn view(&self, image: &ObjectImage) -> Result<ImageView, CallError> {
+        let entry = self.0.registry.get(image.namespace.as_str())?;
+        Ok(image::view(image, &*entry.kind))
+    }
+
+    fn image_work(&self, target: &Target, deadline: Deadline, task: Task) -> Result<(), CallError> {
+        let work = Box::new(Work { deadline, task });
+        self.0.push(target, Envelope::Image(work)).map(drop)
+    }
+
+    /// Objects of two namespaces are of one kind when the same Rust type, or the same kind, is
+    /// registered under both.
+    fn same_kind(&self, image: &ObjectImage, target: &Target) -> Result<(), ImageError> {
+        let (from, to) = (&image.namespace, &target.object.namespace);
+        if from == to {
+            return Ok(());
+        }
+        let to_entry = self.0.registry.get(to.as_str())?;
+        let same = self.0.registry.get(from.as_str()).is_ok_and(|from_entry| {
+            let type_id = from_entry.kind.description().type_id;
+            Arc::ptr_eq(&from_entry.kind, &to_entry.kind)
+                || type_id.is_some() && type_id == to_entry.kind.description().type_id
+        });
+        if same {
+            Ok(())
+        } else {
+            Err(ImageError::OtherKind {
+                from: from.to_string(),
+                to: to.to_string(),
+            })
+        }
+    }
+
     /// Refuses what is new, lets every turn under way finish and become durable, ends every
     /// activation, then closes the sessions with 1012. Returns when no activation is left; the
     /// caller bounds it with its own deadline.
@@ -312,6 +402,20 @@ impl Runtime {
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.0.is_draining()
+    }
+}
+
+/// Waits for the answer about an image, a little past the deadline.
+async fn awaited<T>(
+    answer: oneshot::Receiver<Result<T, ImageError>>,
+    deadline: Deadline,
+) -> Result<T, ImageError> {
+    match tokio::time::timeout_at(deadline.0 + DEADLINE_GRACE, answer).await {
+        Ok(answer) => answer.unwrap_or(Err(CallError::Dropped.into())),
+        Err(_elapsed) => Err(CallError::DeadlineExceeded {
+            effect: Effect::Unknown,
+        }
+        .into()),
     }
 }
 

@@ -9,6 +9,10 @@
 
 mod admin;
 mod check;
+mod export;
+mod fork;
+mod import;
+mod object;
 mod objects;
 mod settings;
 
@@ -21,6 +25,9 @@ use crate::error::Result;
 pub(crate) enum Command {
     Check(Box<check::Check>),
     Config(settings::PrintSettings),
+    Export(export::Export),
+    Fork(fork::ForkObject),
+    Import(import::Import),
     Objects(objects::Objects),
 }
 
@@ -33,6 +40,9 @@ impl Command {
         match self {
             Self::Check(command) => command.run(),
             Self::Config(command) => command.run(),
+            Self::Export(command) => command.run().await,
+            Self::Fork(command) => command.run().await,
+            Self::Import(command) => command.run().await,
             Self::Objects(command) => command.run().await,
         }
     }

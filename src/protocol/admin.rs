@@ -43,3 +43,39 @@ pub(crate) struct Listing {
     /// Objects told.
     pub(crate) objects: u64,
 }
+
+/// What a fork is asked for with.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Fork {
+    /// The object that is to become a copy: `namespace/name`.
+    pub(crate) to: String,
+}
+
+/// An object that was replaced.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Replaced {
+    /// `namespace/name`.
+    pub(crate) object: String,
+    /// Its version now.
+    pub(crate) version: u64,
+}
+
+/// The text names no object.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{found}' names no object: write namespace/name")]
+pub(crate) struct InvalidObjectName {
+    found: String,
+}
+
+/// Namespace and name of an object, as commands and bodies write it: the name may hold slashes.
+pub(crate) fn split_address(text: &str) -> Result<(&str, &str), InvalidObjectName> {
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => {
+            Ok((namespace, name))
+        }
+        _ => Err(InvalidObjectName {
+            found: text.chars().take(80).collect(),
+        }),
+    }
+}

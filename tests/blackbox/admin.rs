@@ -4,6 +4,8 @@ use crate::support::http::{get, post, send};
 use crate::support::process::{Abide, command, end};
 use crate::support::server;
 
+mod images;
+
 mod guard {
     use super::*;
 

@@ -11,6 +11,7 @@ mod calls;
 mod durable_before_visible;
 mod fenced;
 mod idempotency;
+mod images;
 mod lossless_passivation;
 mod one_turn;
 mod readable_forever;

@@ -40,6 +40,7 @@ impl Activation {
                 self.ending = true;
                 Flow::GoOn
             }
+            Envelope::Image(_) => unreachable!("`run` handles it: it may end the activation"),
         };
         self.idleness.interrupt();
         flow

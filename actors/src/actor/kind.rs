@@ -52,6 +52,12 @@ impl<A: Actor> Kind for ActorKind<A> {
         };
         Ok(Box::new(Value(actor)))
     }
+
+    fn state_json(&self, state: &[u8]) -> Option<serde_json::Value> {
+        let actor: A = codec::decode(state).ok()?;
+        // JSON has no word for some values, as for maps whose keys are no text.
+        serde_json::to_value(&actor).ok()
+    }
 }
 
 impl<A> fmt::Debug for ActorKind<A> {

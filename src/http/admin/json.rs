@@ -10,7 +10,6 @@ use crate::problem::{INVALID_BODY, Problem};
 
 /// Head and value of a request; an absent body counts as `{}`. A member that the type does not
 /// know is an error when the type says `deny_unknown_fields`, and each should.
-#[expect(dead_code, reason = "for the first route that needs it")]
 pub(super) async fn read<T: DeserializeOwned>(
     app: &App,
     request: Request,

@@ -8,13 +8,14 @@ mod guard;
 mod health;
 mod json;
 mod lines;
+mod object;
 mod objects;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use super::app::App;
 use super::{method_not_allowed, not_found};
@@ -23,6 +24,14 @@ use super::{method_not_allowed, not_found};
 pub(crate) fn routes(app: Arc<App>) -> Router {
     let api = Router::new()
         .route("/admin/v1/objects/{namespace}", get(objects::list))
+        .route(
+            "/admin/v1/objects/{namespace}/{name}",
+            get(object::export).put(object::import),
+        )
+        .route(
+            "/admin/v1/objects/{namespace}/{name}/fork",
+            post(object::fork),
+        )
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(app.clone(), guard::guard));
     Router::new()

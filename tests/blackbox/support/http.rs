@@ -79,9 +79,12 @@ impl Client {
         body: &[u8],
     ) -> Response {
         let mut head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n",
+            "{method} {path} HTTP/1.1\r\ncontent-length: {}\r\n",
             body.len()
         );
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            head.push_str("host: test\r\n");
+        }
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }

@@ -1,0 +1,37 @@
+//! `abide export`: an object becomes a file.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::admin::Admin;
+use super::object::{ObjectName, write_new};
+use crate::cli;
+use crate::error::Result;
+
+/// Writes one object of a running server as JSON: state, alarms, stored rows, kept replies.
+///
+/// All of one moment, and durable. The object goes on meanwhile; its code does not run for it.
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The object: namespace/name, or namespace/id:<64 hex digits>.
+    object: ObjectName,
+    /// File to write; it must not exist yet. Without one, standard output.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    admin: Admin,
+}
+
+impl Export {
+    pub(super) async fn run(self) -> Result<()> {
+        let client = self.admin.client()?;
+        let mut file = client.text(&self.object.path()).await?;
+        file.push('\n');
+        match &self.output {
+            None => cli::print(&file),
+            Some(path) => write_new(path, &file)?,
+        }
+        Ok(())
+    }
+}

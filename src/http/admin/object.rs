@@ -1,0 +1,138 @@
+//! `/admin/v1/objects/{namespace}/{name}`: one object is exported, imported, or forked.
+
+use std::sync::Arc;
+
+use abide_actors::{Deadline, Precondition};
+use abide_storage::{ObjectImage, Section, Version};
+use axum::Json;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, Request, State};
+use serde::Deserialize;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::json;
+use crate::http::app::App;
+use crate::http::body;
+use crate::problem::{OVERLOADED, Problem};
+use crate::protocol::{Fork, ObjectFile, Replaced, split_address};
+
+/// Largest file of an object, bytes. Base64 and what is for people make it some three times as large
+/// as the object; what one commit takes is the narrower bound.
+const FILE_SIZE_MAX_BYTES: usize = 64 << 20;
+/// Largest other body.
+const BODY_SIZE_MAX_BYTES: usize = 64 << 10;
+
+/// Objects on their way at one time; each is in memory whole, once as rows and once as text.
+static TRANSFERS: Semaphore = Semaphore::const_new(4);
+
+type Address = Result<Path<(String, String)>, PathRejection>;
+
+/// Which object may be replaced, and with what of the image.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Terms {
+    /// Whether one that is there may be replaced.
+    #[serde(default)]
+    replace: bool,
+    /// Only one that is at this version.
+    version: Option<u64>,
+    /// Whether the image's alarms are left out.
+    #[serde(default)]
+    without_alarms: bool,
+}
+
+impl Terms {
+    fn precondition(&self) -> Precondition {
+        match (self.version, self.replace) {
+            (Some(version), _) => Precondition::Version(Version(version)),
+            (None, true) => Precondition::None,
+            (None, false) => Precondition::Absent,
+        }
+    }
+
+    fn of(&self, image: ObjectImage) -> ObjectImage {
+        if self.without_alarms {
+            image.without(Section::Alarm)
+        } else {
+            image
+        }
+    }
+}
+
+/// The object as a file.
+pub(super) async fn export(
+    State(app): State<Arc<App>>,
+    address: Address,
+) -> Result<Json<ObjectFile>, Problem> {
+    let Path((namespace, name)) = address?;
+    let deadline = own_deadline(&app);
+    let _place = place(deadline).await?;
+    let target = app.runtime.target(&namespace, &name)?;
+    let image = app.runtime.export(&target, deadline).await?;
+    let view = app.runtime.view(&image)?;
+    Ok(Json(ObjectFile::new(&image, view, app.clock.now())))
+}
+
+/// A file becomes the object of the path, which may be another than it was made of.
+pub(super) async fn import(
+    State(app): State<Arc<App>>,
+    address: Address,
+    terms: Result<Query<Terms>, QueryRejection>,
+    request: Request,
+) -> Result<Json<Replaced>, Problem> {
+    let (Path((namespace, name)), Query(terms)) = (address?, terms?);
+    let deadline = own_deadline(&app);
+    let _place = place(deadline).await?;
+    let target = app.runtime.target(&namespace, &name)?;
+    let (head, body) = request.into_parts();
+    let text = body::whole(body, &head.headers, FILE_SIZE_MAX_BYTES, deadline).await?;
+    let image = terms.of(ObjectFile::parse(&text)?.into_image()?);
+    let precondition = terms.precondition();
+    let version = app
+        .runtime
+        .replace(&target, image, precondition, deadline)
+        .await?;
+    Ok(Json(replaced(&namespace, &name, version)))
+}
+
+/// Another object becomes what this one is now.
+pub(super) async fn fork(
+    State(app): State<Arc<App>>,
+    address: Address,
+    terms: Result<Query<Terms>, QueryRejection>,
+    request: Request,
+) -> Result<Json<Replaced>, Problem> {
+    let (Path((namespace, name)), Query(terms)) = (address?, terms?);
+    let deadline = own_deadline(&app);
+    let _place = place(deadline).await?;
+    let (_, Fork { to }) = json::read(&app, request, BODY_SIZE_MAX_BYTES).await?;
+    let (to_namespace, to_name) = split_address(&to)?;
+    let target = app.runtime.target(to_namespace, to_name)?;
+    let source = app.runtime.target(&namespace, &name)?;
+    let image = terms.of(app.runtime.export(&source, deadline).await?);
+    let precondition = terms.precondition();
+    let version = app
+        .runtime
+        .replace(&target, image, precondition, deadline)
+        .await?;
+    Ok(Json(replaced(to_namespace, to_name, version)))
+}
+
+fn replaced(namespace: &str, name: &str, version: Version) -> Replaced {
+    Replaced {
+        object: format!("{namespace}/{name}"),
+        version: version.0,
+    }
+}
+
+/// As long as any client may wait: objects can be large, and operators are few.
+fn own_deadline(app: &App) -> Deadline {
+    Deadline::after(app.config.call_deadline_max.duration())
+}
+
+/// **bounded**: waits for one of the places, not longer than the request may take.
+async fn place(deadline: Deadline) -> Result<SemaphorePermit<'static>, Problem> {
+    let waited = tokio::time::timeout_at(deadline.0, TRANSFERS.acquire()).await;
+    let busy = || Problem::new(&OVERLOADED, "too many objects are exported or imported now");
+    waited.map_err(|_elapsed| busy())?.map_err(|_closed| busy())
+}
