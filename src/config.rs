@@ -14,6 +14,7 @@ use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
+use crate::memory;
 pub use host_names::{HostNames, InvalidHostName};
 use settings::settings;
 pub use units::{InvalidQuantity, Size, Span};
@@ -103,6 +104,15 @@ settings! {
     /// Writes and frames one turn may stage; more fails the turn. Held in memory until its commit.
     stage_size_max: Size, "ABIDE_STAGE_SIZE_MAX", Size::mib(16), Size::kib(64) => Size::gib(1);
 
+    /// Calls, handshakes and raw requests handled at one time. Others wait in a line of the same
+    /// length for half a second at most, then get 503. A busy processor lowers it by itself.
+    calls_max: usize, "ABIDE_CALLS_MAX", 16_384, 1 => 1_048_576;
+
+    /// Memory that objects, sessions and what waits for them may take; 0B means half of what the
+    /// machine or its container has. Near it idle objects are evicted, at it what needs more gets 503.
+    /// The store's caches and what an actor keeps outside its state come on top.
+    memory_max: Size, "ABIDE_MEMORY_MAX", Size::bytes(0), Size::bytes(0) => Size::gib(16_384);
+
     /// Sessions on one object.
     sessions_per_object_max: usize, "ABIDE_SESSIONS_PER_OBJECT_MAX", 100_000, 1 => 1_048_576;
 
@@ -128,7 +138,7 @@ settings! {
     /// of the object on disk, not in memory.
     senders_per_object_max: usize, "ABIDE_SENDERS_PER_OBJECT_MAX", 100_000, 1 => 100_000_000;
 
-    /// Activations before idle ones are passivated early: a bound on memory.
+    /// Activations before idle ones are evicted: those out of use for the longest.
     activations_max: usize, "ABIDE_ACTIVATIONS_MAX", 1_000_000, 1 => 100_000_000;
 
     /// How long a drain (SIGTERM) may take before what still runs is cut off. Keep it below the
@@ -199,6 +209,15 @@ pub enum ConfigError {
 const FILE_DEFAULT: &str = "abide.toml";
 
 impl Config {
+    /// Memory for the objects: `memory_max`, or half of what there is.
+    #[must_use]
+    pub fn memory_budget_bytes(&self) -> usize {
+        match self.memory_max.as_usize() {
+            0 => memory::default_budget_bytes(),
+            bytes => bytes,
+        }
+    }
+
     /// Checks every value against its range, and those that depend on each other.
     ///
     /// # Errors
@@ -221,6 +240,11 @@ impl Config {
             format!(
                 "call_deadline_max = {} is shorter than call_deadline = {}",
                 self.call_deadline_max, self.call_deadline
+            )
+        } else if self.memory_max != Size::bytes(0) && self.memory_max < MEMORY_MIN {
+            format!(
+                "memory_max = {} is too little to serve anything: {MEMORY_MIN} at least, or 0B for half of the machine",
+                self.memory_max
             )
         } else if self.listen == self.admin_listen && self.listen.port() != 0 {
             format!("listen and admin_listen are both {}", self.listen)
@@ -254,6 +278,9 @@ impl Config {
         }
     }
 }
+
+/// Room for some connections, objects and bodies: below it every call would be refused.
+const MEMORY_MIN: Size = Size::mib(4);
 
 /// What a frame costs in the outbound queue beside its payload, rounded up with ease.
 const FRAME_ROOM: usize = 1_024;

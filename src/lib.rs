@@ -50,6 +50,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
+mod memory;
 mod problem;
 mod protocol;
 mod server;

@@ -9,7 +9,7 @@ mod code;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use abide_actors::{ActorError, CallError, ConnectError, ImageError, Refusal};
+use abide_actors::{ActorError, CallError, ConnectError, ImageError, MemoryExhausted, Refusal};
 use abide_storage::{CommitError, Effect};
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -24,6 +24,7 @@ pub(crate) use code::{
     TOO_MANY_CONNECTIONS, UNSUPPORTED_MEDIA_TYPE, UPGRADE_REQUIRED,
 };
 
+use crate::http::Busy;
 use crate::protocol::{
     InvalidAddress, InvalidDeadline, InvalidIdempotencyHeader, InvalidObjectFile,
     InvalidObjectName, Refused, RequestId, UnknownMediaType,
@@ -199,6 +200,7 @@ impl From<CallError> for Problem {
             CallError::Overloaded { .. } => {
                 Self::new(kind, detail).retry_after(Duration::from_millis(250))
             }
+            CallError::MemoryExhausted(exhausted) => return exhausted.into(),
             CallError::TooManyIdempotencyKeys { retry_after, .. } => {
                 Self::new(kind, detail).retry_after(retry_after)
             }
@@ -242,6 +244,7 @@ fn call_code(error: &CallError) -> &'static Code {
         CallError::NoCallback { .. } => &code::NO_CALLBACK,
         CallError::InvalidArguments { .. } => &code::INVALID_ARGUMENTS,
         CallError::Overloaded { .. } => &code::OVERLOADED,
+        CallError::MemoryExhausted(_) => &code::MEMORY_EXHAUSTED,
         CallError::IdempotencyKeyReused { .. } => &code::IDEMPOTENCY_KEY_REUSED,
         CallError::TooManyIdempotencyKeys { .. } => &code::IDEMPOTENCY_KEYS_FULL,
         CallError::OutboxFull { .. } => &code::OUTBOX_FULL,
@@ -347,6 +350,19 @@ impl From<InvalidObjectFile> for Problem {
 impl From<InvalidObjectName> for Problem {
     fn from(error: InvalidObjectName) -> Self {
         Self::new(&code::INVALID_OBJECT, error.to_string())
+    }
+}
+
+impl From<MemoryExhausted> for Problem {
+    fn from(exhausted: MemoryExhausted) -> Self {
+        Self::new(&code::MEMORY_EXHAUSTED, exhausted.to_string())
+            .retry_after(Duration::from_secs(1))
+    }
+}
+
+impl From<Busy> for Problem {
+    fn from(busy: Busy) -> Self {
+        Self::new(&code::SERVER_BUSY, busy.to_string()).retry_after(Duration::from_secs(1))
     }
 }
 

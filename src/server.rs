@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{self, Cli, Task};
 use crate::config::{Config, Engine};
 use crate::error::{Error, Result};
-use crate::http::{self, App, Listener};
+use crate::http::{self, Admission, App, Listener};
+use crate::memory;
 use crate::signals::StopSignals;
 use crate::telemetry::{self, Metrics};
 
@@ -140,6 +141,7 @@ impl Builder {
             started: clock.now(),
             clock,
             metrics: Arc::new(Metrics::default()),
+            admission: Arc::new(Admission::new(config.calls_max)),
             tasks: Tasks::default(),
             draining: CancellationToken::new(),
             config,
@@ -163,6 +165,15 @@ impl Builder {
         };
         app.tasks
             .spawn(TaskKind::Background, "listener", public.run());
+        let watched = app.clone();
+        Tasks::default().spawn(TaskKind::Background, "watch", async move {
+            tokio::select! {
+                ((), ()) = async {
+                    tokio::join!(watched.admission.adapt(), memory::watch(watched.runtime.memory()))
+                } => {}
+                () = watched.draining.cancelled() => {}
+            }
+        });
         Tasks::default().spawn(TaskKind::Background, "admin listener", admin.run());
         Ok(Running {
             app,
@@ -326,6 +337,7 @@ fn limits(config: &Config) -> Limits {
         outbox_max_bytes: config.outbox_size_max.as_usize(),
         senders_per_object_max: config.senders_per_object_max,
         activations_max: config.activations_max,
+        memory_max_bytes: config.memory_budget_bytes(),
         ..Limits::default()
     }
 }

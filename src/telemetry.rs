@@ -5,13 +5,14 @@ use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use abide_actors::{NamespaceInfo, Stats};
+use abide_actors::{Memory, NamespaceInfo, Stats};
 use abide_storage::StoreMetrics;
 use http::StatusCode;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, LogFormat};
-use crate::http::App;
+use crate::http::{Admission, App};
+use crate::memory;
 
 /// Starts logging to standard error, unless the program has a subscriber of its own.
 pub(crate) fn start(config: &Config) {
@@ -73,6 +74,8 @@ struct Snapshot<'a> {
     http: &'a Metrics,
     runtime: Stats,
     uptime: Duration,
+    memory: &'a Memory,
+    admission: &'a Admission,
 }
 
 /// One metric. Names end in their unit, counters in `_total`.
@@ -173,6 +176,60 @@ static METRICS: &[Metric] = &[
         help: "Messages between objects given up: expired, or their receiver failed too often.",
         read: |s| s.runtime.sends_dropped,
     },
+    Metric {
+        name: "abide_evictions_total",
+        kind: "counter",
+        help: "Activations asked to end because the server wanted their memory.",
+        read: |s| s.runtime.evictions,
+    },
+    Metric {
+        name: "abide_memory_used_bytes",
+        kind: "gauge",
+        help: "Memory of objects, sessions and what waits for them, as counted.",
+        read: |s| s.memory.used_bytes() as u64,
+    },
+    Metric {
+        name: "abide_memory_max_bytes",
+        kind: "gauge",
+        help: "The most that may be: above it what needs more is refused.",
+        read: |s| s.memory.max_bytes() as u64,
+    },
+    Metric {
+        name: "abide_memory_refused_total",
+        kind: "counter",
+        help: "Messages and bodies refused because the memory was used up.",
+        read: |s| s.memory.refused_count(),
+    },
+    Metric {
+        name: "abide_resident_bytes",
+        kind: "gauge",
+        help: "Memory the process has in use; 0 where the system does not say.",
+        read: |_| memory::resident_bytes().unwrap_or(0) as u64,
+    },
+    Metric {
+        name: "abide_call_places",
+        kind: "gauge",
+        help: "Calls that may be handled at one time just now.",
+        read: |s| s.admission.places() as u64,
+    },
+    Metric {
+        name: "abide_calls_in_line",
+        kind: "gauge",
+        help: "Calls that wait for a place.",
+        read: |s| s.admission.in_line() as u64,
+    },
+    Metric {
+        name: "abide_calls_refused_total",
+        kind: "counter",
+        help: "Calls answered with 503 because too many were handled already.",
+        read: |s| s.admission.refused_count(),
+    },
+    Metric {
+        name: "abide_lag_micros",
+        kind: "gauge",
+        help: "How long a task that was ready last waited for a thread.",
+        read: |s| u64::try_from(s.admission.lag().as_micros()).unwrap_or(u64::MAX),
+    },
 ];
 
 /// Those of a store with a commit log.
@@ -231,6 +288,8 @@ pub(crate) fn render(app: &App) -> String {
         http: &app.metrics,
         runtime: app.runtime.stats(),
         uptime: app.uptime(),
+        memory: app.runtime.memory(),
+        admission: &app.admission,
     };
     let mut text = String::new();
     for Metric {

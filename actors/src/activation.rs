@@ -31,6 +31,7 @@ use crate::departure::Departure;
 use crate::gate::OutputGate;
 use crate::kind::Incarnation;
 use crate::mailbox::{Attempt, Envelope};
+use crate::memory::Charge;
 use crate::message::Message;
 use crate::node::Node;
 use crate::send::outbox::Outbox;
@@ -54,6 +55,8 @@ struct Activation {
     gate: OutputGate<Departure>,
     ticks: Ticks,
     idleness: Idleness,
+    /// What the activation takes of the node's memory.
+    charge: Charge,
     /// Set when the activation is to end once nothing is left to do.
     ending: bool,
     /// Encoding buffer, kept from turn to turn.
@@ -121,6 +124,10 @@ pub(crate) async fn run(node: &Arc<Node>, slot: &Arc<Slot>) {
     }
 }
 
+/// What an activation costs beside its state: its task, its slot, its place in the store (measured,
+/// see `benches/memory`).
+const ACTIVATION_BYTES: usize = 4 * 1024;
+
 impl Activation {
     /// The turn before the first.
     async fn begin(&mut self) -> Result<(), (CallError, Flow)> {
@@ -128,6 +135,16 @@ impl Activation {
             return Ok(());
         }
         self.callback(Message::Activated).await
+    }
+
+    /// Charges what the activation takes now that a message is handled, and notes the time.
+    ///
+    /// The state is charged twice: its bytes are kept to compare the next turn's with, and the value
+    /// they were made from is at least as large.
+    fn weigh(&mut self) {
+        let bytes = ACTIVATION_BYTES + 2 * self.state.len() + self.scratch.capacity();
+        self.charge.set(bytes);
+        self.shared.slot.usage.end(&self.shared.node, bytes);
     }
 
     /// **lossless-passivation**: leaves nothing staged and nothing held behind.

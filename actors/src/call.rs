@@ -9,6 +9,7 @@ use abide_storage::{CommitError, Effect, Object, ReadError, Version};
 use tokio::time::Instant;
 
 use crate::idempotency::IdempotencyKey;
+use crate::memory::MemoryExhausted;
 use crate::payload::{Encoding, InvalidPayload, Payload};
 
 /// A request to an actor, whatever the transport it came by.
@@ -190,7 +191,8 @@ pub enum CallError {
         /// Which argument, and what was expected.
         problem: InvalidPayload,
     },
-    /// The mailbox is full. Nothing happened.
+    /// The mailbox is full, or the call waited in it for half of its time while others waited behind
+    /// it. Nothing happened.
     #[error("object {object} has {waiting} messages waiting")]
     Overloaded {
         /// Whose mailbox.
@@ -198,6 +200,9 @@ pub enum CallError {
         /// Messages in it.
         waiting: usize,
     },
+    /// The node's memory is used up, and the call could need more. Nothing happened.
+    #[error(transparent)]
+    MemoryExhausted(MemoryExhausted),
     /// Another call came with this idempotency key before. Nothing happened.
     #[error(
         "the idempotency key '{key}' came before with another method, other arguments or another type of reply"
@@ -304,6 +309,7 @@ impl CallError {
             | Self::NoCallback { .. }
             | Self::InvalidArguments { .. }
             | Self::Overloaded { .. }
+            | Self::MemoryExhausted(_)
             | Self::IdempotencyKeyReused { .. }
             | Self::TooManyIdempotencyKeys { .. }
             | Self::OutboxFull { .. }

@@ -9,6 +9,7 @@ use dashmap::DashMap;
 
 use crate::activation;
 use crate::call::CallError;
+use crate::evict::Usage;
 use crate::mailbox::{Admission, Envelope, Mailbox, NotPushed, Pushed};
 use crate::node::{Node, Target};
 use crate::registry::Entry;
@@ -21,6 +22,8 @@ pub(crate) struct Slot {
     pub(crate) entry: Arc<Entry>,
     pub(crate) mailbox: Mailbox,
     pub(crate) sessions: SessionSet,
+    /// What the activation takes, and when it was last of use.
+    pub(crate) usage: Usage,
     /// **single-activation**: true while an activation of this object exists on this node.
     live: AtomicBool,
 }
@@ -44,10 +47,19 @@ pub(crate) struct Catalog {
     pub(crate) activations: AtomicUsize,
 }
 
-/// The mailbox was full; here is the message back.
+/// There was no room for the message; here it is back.
 pub(crate) struct Full {
     pub(crate) envelope: Envelope,
+    /// Messages that wait for the object.
     pub(crate) waiting: usize,
+    pub(crate) what: What,
+}
+
+/// What there was no room in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    Mailbox,
+    Memory,
 }
 
 impl Catalog {
@@ -64,8 +76,9 @@ impl Catalog {
             Arc::new(Slot {
                 target: target.clone(),
                 entry,
-                mailbox: Mailbox::default(),
+                mailbox: Mailbox::new(&node.memory),
                 sessions: SessionSet::default(),
+                usage: Usage::default(),
                 live: AtomicBool::new(false),
             })
         };
@@ -77,6 +90,10 @@ impl Catalog {
 
     /// Hands a message to the object, activating it when it is not active. Gives back the slot that
     /// took it.
+    #[expect(
+        clippy::result_large_err,
+        reason = "what comes back is the message; a box would cost an overloaded node an allocation"
+    )]
     pub(crate) fn push(
         &self,
         node: &Arc<Node>,
@@ -96,7 +113,22 @@ impl Catalog {
                 // look-up makes a new slot.
                 Err(NotPushed::Retired(back)) => envelope = back,
                 Err(NotPushed::Full { envelope, waiting }) => {
-                    return Err(Full { envelope, waiting });
+                    let what = What::Mailbox;
+                    return Err(Full {
+                        envelope,
+                        waiting,
+                        what,
+                    });
+                }
+                Err(NotPushed::NoMemory(envelope)) => {
+                    // A slot made for nothing: who asks for many objects must not fill the map.
+                    self.forget_if_unused(&slot);
+                    let (waiting, what) = (slot.mailbox.len(), What::Memory);
+                    return Err(Full {
+                        envelope,
+                        waiting,
+                        what,
+                    });
                 }
             }
         }
@@ -106,9 +138,9 @@ impl Catalog {
         let before = self.activations.fetch_add(1, Ordering::Relaxed);
         let most = node.limits.activations_max;
         if before >= most {
-            // A sixteenth more than needed, so that the next activation need not ask again.
-            self.evict(before - most + 1 + most / 16);
+            node.evictor.crowded();
         }
+        slot.usage.begin();
         // Made here, not in the task: a task that is dropped before it ever ran gives back, too.
         let mut owner = Owner {
             node: node.clone(),
@@ -134,20 +166,22 @@ impl Catalog {
         self.slots.get(id).is_some_and(|slot| slot.is_live())
     }
 
-    /// Asks up to `count` idle activations to end.
-    fn evict(&self, count: usize) {
-        let idle = self
-            .slots
-            .iter()
-            .filter(|slot| slot.mailbox.evict())
-            .take(count)
-            .count();
-        tracing::debug!(asked = count, idle, "evicting activations");
-    }
-
     /// Asks every activation to end once its mailbox is empty.
     pub(crate) fn evict_all(&self) {
-        self.evict(usize::MAX);
+        self.each(|slot| {
+            slot.mailbox.evict();
+        });
+    }
+
+    /// Shows every slot there is. The map's shards are locked one by one meanwhile, so what is done
+    /// with a slot must be short, and must not come back to the map.
+    pub(crate) fn each(&self, mut see: impl FnMut(&Slot)) {
+        self.slots.iter().for_each(|slot| see(&slot));
+    }
+
+    /// The object's slot, when there is one.
+    pub(crate) fn get(&self, id: ObjectId) -> Option<Arc<Slot>> {
+        self.slots.get(&id).map(|slot| slot.clone())
     }
 
     /// Forgets an object that has neither activation nor sessions.

@@ -12,6 +12,7 @@ use crate::catalog::Slot;
 use crate::connect::ConnectError;
 use crate::gate::{Held, Refused};
 use crate::image::{self, ImageError};
+use crate::memory::Charge;
 use crate::node::{Node, Target};
 use crate::send::{Departed, Heard, Sequence};
 use crate::session::{Close, Frame, SessionCore, SessionId};
@@ -31,6 +32,8 @@ pub(crate) struct Departure {
     /// Receivers that may forget what they heard up to this message: its row is gone.
     pub(crate) forget: Vec<(Target, Sequence)>,
     pub(crate) answer: Answer,
+    /// What the turn staged takes of the node's memory, until it has left.
+    pub(crate) charge: Option<Charge>,
 }
 
 impl Departure {
@@ -45,6 +48,7 @@ impl Departure {
             messages: None,
             forget: Vec::new(),
             answer,
+            charge: None,
         }
     }
 

@@ -141,6 +141,14 @@ impl Work {
         }
     }
 
+    /// What the request carries, bytes.
+    pub(crate) fn size_bytes(&self) -> usize {
+        match &self.task {
+            Task::Export(_) => 0,
+            Task::Replace(replace) => replace.image.size_bytes(),
+        }
+    }
+
     /// Answers without having done anything.
     pub(crate) fn refuse(self, error: ImageError) {
         match self.task {

@@ -13,6 +13,7 @@ mod clock;
 mod connect;
 mod context;
 mod departure;
+mod evict;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -23,6 +24,7 @@ mod image;
 mod keys;
 mod kind;
 mod mailbox;
+mod memory;
 mod message;
 mod node;
 mod payload;
@@ -52,6 +54,7 @@ pub use idempotency::{IDEMPOTENCY_KEY_SIZE_MAX_BYTES, IdempotencyKey, InvalidIde
 pub use image::{AlarmView, ImageError, ImageView, Precondition};
 pub use keys::Keys;
 pub use kind::{Callbacks, Description, Incarnation, Kind, MethodDescription};
+pub use memory::{Charge, Memory, MemoryExhausted};
 pub use message::{Alarm, Answer, Message, Refusal};
 pub use node::Target;
 pub use payload::{Encoding, InvalidPayload, Payload};

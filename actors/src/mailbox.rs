@@ -15,9 +15,10 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::body::Body;
-use crate::call::{Call, CallError, Deadline, Origin, Reply};
+use crate::call::{Access, Call, CallError, Deadline, Origin, Reply};
 use crate::connect::ConnectError;
 use crate::image::Work;
+use crate::memory::{Charge, Memory};
 use crate::send::{Sent, Sequence};
 use crate::session::{Close, ConnectRequest, Frame, SessionCore, SessionId};
 use crate::waits::Wait;
@@ -30,6 +31,8 @@ pub(crate) enum Envelope {
         /// The caller's edge in the wait-for graph, when it is another object's turn. It goes when
         /// *this* object's turn is over: what the reply waits for then, the disk, waits for nobody.
         wait: Option<Wait>,
+        /// When the call has waited for half of its time: see `Activation::comes_too_late`.
+        begin_by: Deadline,
     },
     Fetch(Box<Fetch>),
     Connect(Box<Connect>),
@@ -84,13 +87,45 @@ pub(crate) struct Connect {
     pub(crate) reply: oneshot::Sender<Result<(), ConnectError>>,
 }
 
+/// What a message costs in memory beside what it carries: its place in the queue, its way back, the
+/// allocations around it.
+const MESSAGE_OVERHEAD_BYTES: usize = 512;
+
+impl Envelope {
+    /// What it takes of the node's memory while it waits.
+    fn size_bytes(&self) -> usize {
+        let carried = match self {
+            Self::Call { call, .. } => call.arguments.bytes.len(),
+            Self::Frame { frame, .. } => frame.size_bytes(),
+            // A raw request's body stays in its socket until the turn reads it.
+            Self::Fetch(_) | Self::Connect(_) => 0,
+            Self::Sent(sent) => sent.outgoing.size_bytes(),
+            Self::Image(work) => work.size_bytes(),
+            // Small, bounded by the sessions, alarms and senders there are, and never refused for
+            // their size.
+            Self::Disconnected { .. }
+            | Self::Alarm { .. }
+            | Self::Wake { .. }
+            | Self::Forget { .. }
+            | Self::Evict => return 0,
+        };
+        MESSAGE_OVERHEAD_BYTES + carried
+    }
+
+    /// Whether its turn could take more memory than the message itself: a read of an object that
+    /// is active does not.
+    fn may_grow(&self) -> bool {
+        !matches!(self, Self::Call { call, .. } if call.access == Access::Read)
+    }
+}
+
 /// See the module's documentation.
-#[derive(Default)]
 pub(crate) struct Mailbox(Mutex<State>);
 
-#[derive(Default)]
 struct State {
     queue: VecDeque<Envelope>,
+    /// What the queue takes of the node's memory.
+    charge: Charge,
     phase: Phase,
     activation: Option<Waker>,
     /// Transports that hold a frame the full mailbox did not take.
@@ -122,10 +157,10 @@ impl State {
     }
 }
 
-/// Whether the bound applies.
+/// Whether the bounds, of the mailbox and of the node's memory, apply.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Admission {
-    /// Refused when the mailbox is full.
+    /// Refused when the mailbox is full, or the node's memory is used up.
     Bounded(usize),
     /// Always taken: what ends a session must not be lost, and is bounded by the sessions there are.
     Always,
@@ -143,7 +178,12 @@ pub(crate) enum Pushed {
 
 /// A message was not taken; here it is back.
 pub(crate) enum NotPushed {
-    Full { envelope: Envelope, waiting: usize },
+    Full {
+        envelope: Envelope,
+        waiting: usize,
+    },
+    /// The node's memory is used up, and the message would need more.
+    NoMemory(Envelope),
     Retired(Envelope),
 }
 
@@ -151,6 +191,20 @@ pub(crate) enum NotPushed {
 const KEPT_CAPACITY: usize = 16;
 
 impl Mailbox {
+    pub(crate) fn new(memory: &Memory) -> Self {
+        Self(Mutex::new(State {
+            queue: VecDeque::new(),
+            charge: memory.charge(),
+            phase: Phase::Idle,
+            activation: None,
+            senders: HashMap::new(),
+        }))
+    }
+
+    #[expect(
+        clippy::result_large_err,
+        reason = "what comes back is the message; a box would cost an overloaded node an allocation"
+    )]
     pub(crate) fn push(
         &self,
         envelope: Envelope,
@@ -164,6 +218,14 @@ impl Mailbox {
         if matches!(admission, Admission::Bounded(max) if waiting >= max) {
             return Err(NotPushed::Full { envelope, waiting });
         }
+        // **bounded**: without memory no object is activated, and of those that are only reads go on.
+        if matches!(admission, Admission::Bounded(_))
+            && !state.charge.has_room()
+            && (state.phase == Phase::Idle || envelope.may_grow())
+        {
+            return Err(NotPushed::NoMemory(envelope));
+        }
+        state.charge.add(envelope.size_bytes());
         state.queue.push_back(envelope);
         if state.phase == Phase::Idle {
             state.phase = Phase::Active;
@@ -203,6 +265,7 @@ impl Mailbox {
             && wanted(next)
         {
             let envelope = state.queue.pop_front().expect("the front was just seen");
+            state.charge.sub(envelope.size_bytes());
             if state.queue.is_empty() && state.queue.capacity() > KEPT_CAPACITY {
                 state.queue = VecDeque::new();
             }
@@ -245,6 +308,11 @@ impl Mailbox {
         unused
     }
 
+    /// Messages in it.
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().queue.len()
+    }
+
     /// Asks an activation that has nothing to do to end. `false` when there is none, or it is busy.
     pub(crate) fn evict(&self) -> bool {
         let mut state = self.0.lock();
@@ -272,6 +340,7 @@ impl Mailbox {
         state.phase = Phase::Idle;
         state.activation = None;
         let left = std::mem::take(&mut state.queue);
+        state.charge.set(0);
         let senders = state.senders_to_wake();
         drop(state);
         senders.into_iter().for_each(Waker::wake);

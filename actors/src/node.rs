@@ -9,10 +9,12 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::alarm::{Scheduler, TRY_AGAIN};
 use crate::call::{Access, Call, CallError, Deadline, Reply};
-use crate::catalog::{Catalog, Full, Slot};
-use crate::clock::Clock;
+use crate::catalog::{Catalog, Full, Slot, What};
+use crate::clock::{Clock, monotonic};
+use crate::evict::Evictor;
 use crate::kind::Description;
 use crate::mailbox::{Admission, Attempt, Envelope};
+use crate::memory::Memory;
 use crate::registry::{Limits, Registry};
 use crate::rng::Rng;
 use crate::send::{Counters, Sequence};
@@ -41,6 +43,8 @@ pub(crate) struct Node {
     pub(crate) alarms: Scheduler,
     pub(crate) waits: WaitGraph,
     pub(crate) sends: Counters,
+    pub(crate) memory: Memory,
+    pub(crate) evictor: Evictor,
     draining: AtomicBool,
     drain_began: Notify,
     last_session: AtomicU64,
@@ -63,6 +67,8 @@ impl Node {
             clock,
             rng,
             tasks: Tasks::default(),
+            memory: Memory::new(limits.memory_max_bytes),
+            evictor: Evictor::default(),
             limits,
             registry,
             catalog: Catalog::default(),
@@ -137,7 +143,7 @@ impl Node {
     pub(crate) async fn call(
         self: &Arc<Self>,
         target: &Target,
-        call: Call,
+        mut call: Call,
         wait: Option<Wait>,
     ) -> Result<Reply, CallError> {
         let description = self.description(target)?;
@@ -157,6 +163,8 @@ impl Node {
                 method: call.method.to_string(),
             });
         }
+        // A method that only reads is no more than a read, whoever calls it.
+        call.access = method.access;
         let deadline = call.deadline;
         let (reply, answer) = oneshot::channel();
         self.push(
@@ -165,6 +173,7 @@ impl Node {
                 call: Arc::new(call),
                 reply,
                 wait,
+                begin_by: half_way(deadline),
             },
         )?;
         answered(answer, deadline).await
@@ -178,9 +187,12 @@ impl Node {
         let admission = Admission::Bounded(self.limits.mailbox_messages_max);
         self.catalog
             .push(self, target, envelope, admission)
-            .map_err(|Full { waiting, .. }| CallError::Overloaded {
-                object: target.object.clone(),
-                waiting,
+            .map_err(|Full { waiting, what, .. }| match what {
+                What::Mailbox => CallError::Overloaded {
+                    object: target.object.clone(),
+                    waiting,
+                },
+                What::Memory => CallError::MemoryExhausted(self.memory.refuse()),
             })
     }
 
@@ -233,6 +245,12 @@ impl Node {
             .kind
             .description())
     }
+}
+
+/// The middle between now and the deadline.
+fn half_way(deadline: Deadline) -> Deadline {
+    let now = monotonic();
+    Deadline(now + deadline.0.saturating_duration_since(now) / 2)
 }
 
 /// Waits for the runtime's answer, a little past the deadline.

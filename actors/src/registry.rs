@@ -47,6 +47,9 @@ pub struct Limits {
     pub senders_per_object_max: usize,
     /// Activations on the node before idle ones are evicted early.
     pub activations_max: usize,
+    /// Memory the node's objects may take, bytes: near it idle activations are evicted, at it what
+    /// needs more gets [`CallError::MemoryExhausted`]. What is counted says [`Memory`](crate::Memory).
+    pub memory_max_bytes: usize,
 }
 
 impl Default for Limits {
@@ -68,6 +71,7 @@ impl Default for Limits {
             outbox_max_bytes: 4 * 1024 * 1024,
             senders_per_object_max: 100_000,
             activations_max: 1_000_000,
+            memory_max_bytes: 1 << 30,
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::connect::ConnectError;
 use crate::image::{self, ImageError, ImageView, Precondition, Replace, Task, Work};
 use crate::kind::{Description, Kind};
 use crate::mailbox::{Connect, Envelope, Fetch};
+use crate::memory::Memory;
 use crate::node::{DEADLINE_GRACE, Node, Target, answered};
 use crate::registry::{Entry, Limits, RegisterError, Registry};
 use crate::rng::Rng;
@@ -84,6 +85,14 @@ impl Builder {
                     () = clockwork.drain_began() => {}
                 }
             });
+        let landlord = node.clone();
+        node.tasks
+            .spawn(TaskKind::Background, "eviction", async move {
+                tokio::select! {
+                    () = landlord.evictor.run(&landlord) => {}
+                    () = landlord.drain_began() => {}
+                }
+            });
         Runtime(node)
     }
 }
@@ -118,6 +127,8 @@ pub struct Stats {
     pub sends_retried: u64,
     /// Messages between objects that were given up.
     pub sends_dropped: u64,
+    /// Activations asked to end because the node wanted their memory.
+    pub evictions: u64,
 }
 
 impl Runtime {
@@ -162,6 +173,7 @@ impl Runtime {
             sends_refused: sends.refused.load(Ordering::Relaxed),
             sends_retried: sends.retried.load(Ordering::Relaxed),
             sends_dropped: sends.dropped.load(Ordering::Relaxed),
+            evictions: self.0.evictor.asked_count(),
         }
     }
 
@@ -171,6 +183,19 @@ impl Runtime {
     /// [`CallError::UnknownNamespace`]. No effect.
     pub fn namespace(&self, name: &str) -> Result<Namespace, CallError> {
         Ok(self.0.registry.get(name)?.namespace.clone())
+    }
+
+    /// The memory budget, for what the server holds on the objects' behalf.
+    #[must_use]
+    pub fn memory(&self) -> &Memory {
+        &self.0.memory
+    }
+
+    /// Whether messages wait for the object just now: one more joins them, and starts nothing.
+    #[must_use]
+    pub fn is_busy(&self, target: &Target) -> bool {
+        let slot = self.0.catalog.get(target.object.id);
+        slot.is_some_and(|slot| slot.mailbox.len() > 0)
     }
 
     /// The object that `address` names in a namespace: a name, or `id:` and 64 hex digits.
@@ -247,7 +272,7 @@ impl Runtime {
             return Err(ConnectError::TooManySessions { limit });
         }
         let id = node.next_session();
-        let core = SessionCore::new(id, node.limits.outbound_max_bytes);
+        let core = SessionCore::new(id, node.limits.outbound_max_bytes, &node.memory);
         let (reply, answer) = oneshot::channel();
         let connect = Connect {
             session: core.clone(),

@@ -21,6 +21,7 @@ pub(crate) use outbound::Outbound;
 pub(crate) use set::{AutoResponse, Join, SessionSet};
 
 use crate::call::{CallError, Origin};
+use crate::memory::Memory;
 use crate::stage::{Effect, Stage};
 
 /// Most tags of one session.
@@ -230,10 +231,10 @@ struct Traits {
 }
 
 impl SessionCore {
-    pub(crate) fn new(id: SessionId, outbound_max_bytes: usize) -> Arc<Self> {
+    pub(crate) fn new(id: SessionId, outbound_max_bytes: usize, memory: &Memory) -> Arc<Self> {
         Arc::new(Self {
             id,
-            outbound: Outbound::new(outbound_max_bytes),
+            outbound: Outbound::new(outbound_max_bytes, memory),
             traits: Mutex::default(),
         })
     }

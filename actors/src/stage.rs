@@ -8,6 +8,7 @@ use abide_storage::Timestamp;
 use bytes::Bytes;
 
 use crate::call::CallError;
+use crate::memory::{Charge, Memory};
 use crate::registry::Limits;
 use crate::send::Outgoing;
 use crate::session::{
@@ -16,7 +17,6 @@ use crate::session::{
 
 /// Everything one turn wants to happen. Shared by the turn's context and its sessions, under one
 /// lock that only this activation takes.
-#[derive(Default)]
 pub(crate) struct Stage {
     /// Key-value rows; `None` deletes.
     pub(crate) data: BTreeMap<Bytes, Option<Bytes>>,
@@ -33,6 +33,9 @@ pub(crate) struct Stage {
     pub(crate) tick: Option<Option<Duration>>,
     pub(crate) passivate: bool,
     staged_bytes: usize,
+    limit_bytes: usize,
+    /// What is staged takes of the node's memory; goes along with it until it has left.
+    pub(crate) charge: Charge,
 }
 
 /// The turn has sent as much as the object may have outgoing.
@@ -83,19 +86,55 @@ impl Audience {
 const EFFECT_OVERHEAD_BYTES: usize = 64;
 
 impl Stage {
+    pub(crate) fn new(limit_bytes: usize, memory: &Memory) -> Self {
+        Self {
+            data: BTreeMap::new(),
+            alarms: BTreeMap::new(),
+            effects: Vec::new(),
+            sends: Vec::new(),
+            sends_bytes: 0,
+            sessions: HashMap::new(),
+            tick: None,
+            passivate: false,
+            staged_bytes: 0,
+            limit_bytes,
+            charge: memory.charge(),
+        }
+    }
+
+    /// All of it, leaving an empty stage for the next turn.
+    pub(crate) fn take(&mut self) -> Self {
+        let next = Self::new(self.limit_bytes, self.charge.memory());
+        std::mem::replace(self, next)
+    }
+
     pub(crate) fn effect(&mut self, effect: Effect) {
-        self.staged_bytes += EFFECT_OVERHEAD_BYTES
-            + match &effect {
-                Effect::Send { frame, .. } | Effect::Broadcast { frame, .. } => frame.size_bytes(),
-                Effect::Close { .. } | Effect::AutoResponse(_) => 0,
-            };
-        self.effects.push(effect);
+        let carried = match &effect {
+            Effect::Send { frame, .. } | Effect::Broadcast { frame, .. } => frame.size_bytes(),
+            Effect::Close { .. } | Effect::AutoResponse(_) => 0,
+        };
+        if self.has_room(carried) {
+            self.effects.push(effect);
+        }
     }
 
     pub(crate) fn put(&mut self, key: Bytes, value: Option<Bytes>) {
-        self.staged_bytes +=
-            EFFECT_OVERHEAD_BYTES + key.len() + value.as_ref().map_or(0, Bytes::len);
-        self.data.insert(key, value);
+        if self.has_room(key.len() + value.as_ref().map_or(0, Bytes::len)) {
+            self.data.insert(key, value);
+        }
+    }
+
+    /// Counts what is to be staged. Past the limit the turn can only fail ([`check`](Self::check)), so
+    /// nothing more of it is kept: a turn that stages without end must not fill the memory before it
+    /// gets there.
+    fn has_room(&mut self, carried_bytes: usize) -> bool {
+        let cost = EFFECT_OVERHEAD_BYTES + carried_bytes;
+        self.staged_bytes += cost;
+        let room = self.staged_bytes <= self.limit_bytes;
+        if room {
+            self.charge.add(cost);
+        }
+        room
     }
 
     /// Stages a message unless it would be one too many; `taken` is what the object has outgoing.
@@ -113,6 +152,7 @@ impl Stage {
         }
         self.sends_bytes += size_bytes;
         self.staged_bytes += size_bytes;
+        self.charge.add(size_bytes);
         self.sends.push(outgoing);
         Ok(())
     }
@@ -125,14 +165,14 @@ impl Stage {
         self.sessions.get(&id)
     }
 
-    /// **bounded**: what a turn staged is checked once, when it ends.
-    pub(crate) fn check(&self, limit_bytes: usize) -> Result<(), CallError> {
-        if self.staged_bytes <= limit_bytes {
+    /// **bounded**: a turn that staged too much fails when it ends.
+    pub(crate) fn check(&self) -> Result<(), CallError> {
+        if self.staged_bytes <= self.limit_bytes {
             return Ok(());
         }
         Err(CallError::LimitExceeded {
             what: "writes and frames staged by one turn",
-            limit: format!("{limit_bytes} bytes"),
+            limit: format!("{} bytes", self.limit_bytes),
         })
     }
 }

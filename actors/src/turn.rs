@@ -50,11 +50,12 @@ impl Shared {
         version: Version,
         alarms: AlarmTable,
     ) -> Arc<Self> {
+        let stage = Stage::new(node.limits.stage_max_bytes, &node.memory);
         Arc::new(Self {
             node,
             slot,
             name,
-            stage: Arc::default(),
+            stage: Arc::new(Mutex::new(stage)),
             alarms: Mutex::new(alarms),
             version: AtomicU64::new(version.0),
             held: AtomicUsize::new(0),

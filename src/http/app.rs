@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use abide_actors::{Clock, Deadline, Origin, Runtime, Tasks};
+use abide_actors::{Clock, Deadline, Origin, Runtime, Target, Tasks};
 use abide_storage::{LogStore, Store, Timestamp};
 use http::HeaderMap;
 use http::request::Parts;
 use tokio_util::sync::CancellationToken;
 
+use super::admission::{Admission, Place};
 use crate::config::Config;
 use crate::problem::Problem;
 use crate::protocol::{self, RequestId};
@@ -25,6 +26,7 @@ pub(crate) struct App {
     pub(crate) clock: Clock,
     pub(crate) started: Timestamp,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) admission: Arc<Admission>,
     /// Connections and the pumps of sessions.
     pub(crate) tasks: Tasks,
     /// Cancelled when the drain begins.
@@ -37,6 +39,21 @@ impl App {
         let default = self.config.call_deadline.duration();
         let wait = protocol::deadline(headers, default, self.config.call_deadline_max.duration())?;
         Ok(Deadline::after(wait))
+    }
+
+    /// The place of a request among those handled at one time.
+    ///
+    /// # Errors
+    /// A problem when the server is too busy. No effect.
+    pub(crate) async fn admit(
+        &self,
+        target: &Target,
+        deadline: Deadline,
+    ) -> Result<Place, Problem> {
+        if self.runtime.is_busy(target) {
+            return Ok(Admission::join());
+        }
+        Ok(self.admission.enter(deadline).await?)
     }
 
     /// How long the server has been up.

@@ -1,6 +1,6 @@
 //! Bodies: read whole within bounds for a call, passed on in pieces for a raw request.
 
-use abide_actors::{Body, Deadline};
+use abide_actors::{Body, Charge, Deadline};
 use axum::body::{Body as HttpBody, HttpBody as _};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -14,8 +14,8 @@ use crate::problem::{BODY_TIMEOUT, BODY_TOO_LARGE, BODY_UNREADABLE, Problem};
 /// (see [`super::linger`]).
 const DISCARDED_MAX_BYTES: usize = 16 << 20;
 
-/// All of the body, when it is at most `limit_bytes` and here by the deadline. A body that came
-/// in one piece is not copied.
+/// All of the body, when it is at most `limit_bytes`, here by the deadline, and there is memory for
+/// it, which is charged to `held`. A body that came in one piece is not copied.
 ///
 /// # Cancel safety
 /// No: what was read is lost.
@@ -24,6 +24,7 @@ pub(crate) async fn whole(
     headers: &HeaderMap,
     limit_bytes: usize,
     deadline: Deadline,
+    held: &mut Charge,
 ) -> Result<Bytes, Problem> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
@@ -36,6 +37,11 @@ pub(crate) async fn whole(
         let Some(first) = next(&mut body).await? else {
             return Ok(Bytes::new());
         };
+        if let Err(exhausted) = held.try_add(first.len()) {
+            drop(first);
+            discard(body, headers).await;
+            return Err(exhausted.into());
+        }
         if body.is_end_stream() && first.len() <= limit_bytes {
             return Ok(first);
         }
@@ -46,7 +52,15 @@ pub(crate) async fn whole(
                 return Err(too_large(limit_bytes));
             }
             match next(&mut body).await? {
-                Some(chunk) => all.extend_from_slice(&chunk),
+                Some(chunk) => {
+                    if let Err(exhausted) = held.try_add(chunk.len()) {
+                        held.clear();
+                        drop(all);
+                        discard(body, headers).await;
+                        return Err(exhausted.into());
+                    }
+                    all.extend_from_slice(&chunk);
+                }
                 None => return Ok(all.freeze()),
             }
         }

@@ -28,6 +28,9 @@ use crate::protocol::{REQUEST_ID, RequestId};
 /// Bound of hyper's buffers: what one read or one write of a body is at most.
 const BUFFER_SIZE_MAX_BYTES: usize = 64 << 10;
 
+/// What an open connection costs while it speaks HTTP: its task and hyper's buffers.
+const CONNECTION_BYTES: usize = 16 << 10;
+
 /// Serves one connection until either side ends it, its patience runs out, or it is stopped and
 /// its last request has finished.
 pub(crate) async fn serve(
@@ -37,6 +40,8 @@ pub(crate) async fn serve(
     app: Arc<App>,
     stop: CancellationToken,
 ) {
+    let mut held = app.runtime.memory().charge();
+    held.add(CONNECTION_BYTES);
     let patience = Patience::new(&app.config);
     let io = TokioIo::new(Watched::new(socket, patience.clone(), place));
     let service = service_fn(|request: Request<Incoming>| {

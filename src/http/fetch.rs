@@ -35,10 +35,13 @@ pub(super) async fn fetch(
     head.extensions.clear();
     drop_hop_by_hop(&mut head.headers);
     let request = Request::from_parts(head, body::streamed(body));
+    // Until the response begins: a body may be streamed for hours.
+    let place = app.admit(&target, deadline).await?;
     let response = app
         .runtime
         .fetch(&target, request, deadline, origin)
         .await?;
+    drop(place);
     let (mut head, body) = response.into_parts();
     drop_hop_by_hop(&mut head.headers);
     // The length is that of the body there is; an actor's own word for it could break the framing.

@@ -1,6 +1,7 @@
 //! The whole HTTP surface.
 
 mod admin;
+mod admission;
 mod app;
 mod body;
 mod connection;
@@ -24,6 +25,7 @@ use axum::extract::Request;
 use axum::routing::{any, get};
 
 pub(crate) use admin::routes as admin_routes;
+pub(crate) use admission::{Admission, Busy};
 pub(crate) use app::App;
 pub(crate) use listener::Listener;
 

@@ -2,8 +2,8 @@
 //!
 //! One timer watches the whole connection, instead of one per request: hyper's own header timeout
 //! makes and drops a timer for each. A client that dribbles its headers (slowloris) is cut off
-//! after `header_read_timeout`, an idle or unreading one after `keep_alive_timeout`; a request
-//! being handled has its own deadline and is left alone.
+//! after `header_read_timeout`, an idle one after `keep_alive_timeout`, and so is one that takes
+//! nothing of a response for so long; a request being handled has its own deadline and is left alone.
 
 use std::io;
 use std::pin::Pin;
@@ -26,6 +26,9 @@ pub(crate) struct Patience {
     born: Instant,
     /// Milliseconds from `born` to when the phase began, times four, plus the phase.
     state: AtomicU64,
+    /// Milliseconds from `born` to when the socket first took no more of a response, plus one; zero
+    /// when it takes what it is given.
+    stuck: AtomicU64,
     head_timeout: Duration,
     idle_timeout: Duration,
 }
@@ -47,6 +50,7 @@ impl Patience {
             born: Instant::now(),
             // A client that connects and says nothing is no better than one that dribbles.
             state: AtomicU64::new(Phase::Head as u64),
+            stuck: AtomicU64::new(0),
             head_timeout: config.header_read_timeout.duration(),
             idle_timeout: config.keep_alive_timeout.duration(),
         })
@@ -84,9 +88,29 @@ impl Patience {
     }
 
     fn enter(&self, phase: Phase) {
-        let since = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX >> 2);
         self.state
-            .store(since << 2 | phase as u64, Ordering::Relaxed);
+            .store(self.millis() << 2 | phase as u64, Ordering::Relaxed);
+    }
+
+    /// Since the connection was made.
+    fn millis(&self) -> u64 {
+        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX >> 2)
+    }
+
+    /// What a write of a response came to.
+    fn wrote(&self, written: &Poll<io::Result<usize>>) {
+        let stuck = self.stuck.load(Ordering::Relaxed);
+        match written {
+            Poll::Pending if stuck == 0 => {
+                self.stuck.store(self.millis() + 1, Ordering::Relaxed);
+            }
+            Poll::Ready(_) if stuck != 0 => self.stuck.store(0, Ordering::Relaxed),
+            Poll::Pending | Poll::Ready(_) => {}
+        }
+        // Bytes written are a sign of life only while nothing else is going on.
+        if matches!(written, Poll::Ready(Ok(1..))) && self.phase() == Phase::Idle {
+            self.enter(Phase::Idle);
+        }
     }
 
     fn expiry(&self) -> Option<Instant> {
@@ -94,7 +118,11 @@ impl Patience {
         match self.phase() {
             Phase::Idle => Some(since + self.idle_timeout),
             Phase::Head => Some(since + self.head_timeout),
-            Phase::Busy => None,
+            // Streaming may go on for hours, but not to a client that takes nothing.
+            Phase::Busy => match self.stuck.load(Ordering::Relaxed) {
+                0 => None,
+                stuck => Some(self.born + Duration::from_millis(stuck) + self.idle_timeout),
+            },
         }
     }
 }
@@ -130,13 +158,6 @@ impl Watched {
             _place: place,
         }
     }
-
-    /// Bytes written are a sign of life only while nothing else is going on.
-    fn wrote(&self, written: &Poll<io::Result<usize>>) {
-        if matches!(written, Poll::Ready(Ok(1..))) && self.patience.phase() == Phase::Idle {
-            self.patience.enter(Phase::Idle);
-        }
-    }
 }
 
 impl AsyncRead for Watched {
@@ -161,7 +182,7 @@ impl AsyncWrite for Watched {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
-        self.wrote(&written);
+        self.patience.wrote(&written);
         written
     }
 
@@ -179,7 +200,7 @@ impl AsyncWrite for Watched {
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write_vectored(cx, pieces);
-        self.wrote(&written);
+        self.patience.wrote(&written);
         written
     }
 
@@ -190,6 +211,7 @@ impl AsyncWrite for Watched {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Poll;
     use std::time::Duration;
 
     use tokio::time::{Instant, advance, timeout};
@@ -224,6 +246,22 @@ mod tests {
         drop(busy);
         patience.exhausted().await;
         assert_eq!(handled.elapsed().as_secs(), 75);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_response_that_nobody_takes_is_given_up() {
+        let patience = Patience::new(&config());
+        let _busy = patience.begin();
+        let began = Instant::now();
+        patience.wrote(&Poll::Pending);
+        timeout(Duration::from_secs(70), patience.exhausted())
+            .await
+            .unwrap_err();
+        // Some of it was taken, then no more.
+        patience.wrote(&Poll::Ready(Ok(1)));
+        patience.wrote(&Poll::Pending);
+        patience.exhausted().await;
+        assert!((145..=155).contains(&began.elapsed().as_secs()));
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use abide_actors::{Access, Call, Deadline, Encoding, Payload, Reply};
+use abide_actors::{Access, Call, Charge, Deadline, Encoding, Payload, Reply};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -26,13 +26,15 @@ pub(super) async fn call(
     let idempotency_key = idempotency_key(&head.headers)?;
     let deadline = app.deadline(&head.headers)?;
     let encoding = arguments_encoding(&head.headers)?;
+    app.admission.check()?;
+    let mut held = app.runtime.memory().charge();
     let limit_bytes = app.config.body_size_max.as_usize();
-    let bytes = body::whole(body, &head.headers, limit_bytes, deadline).await?;
+    let bytes = body::whole(body, &head.headers, limit_bytes, deadline, &mut held).await?;
     let call = Call {
         idempotency_key,
         ..prepare(&head, Payload { encoding, bytes }, deadline)?
     };
-    let reply = run(&app, &head, call).await?;
+    let reply = run(&app, &head, call, Some(held)).await?;
     let mut response = respond(reply.payload);
     if reply.replayed {
         let value = HeaderValue::from_static("true");
@@ -59,7 +61,7 @@ pub(super) async fn read(
         access: Access::Read,
         ..prepare(&head, arguments, deadline)?
     };
-    let reply = run(&app, &head, call).await?;
+    let reply = run(&app, &head, call, None).await?;
     Ok(respond_if_changed(reply, &head.headers))
 }
 
@@ -73,9 +75,13 @@ fn prepare(head: &Parts, arguments: Payload, deadline: Deadline) -> Result<Call,
     })
 }
 
-async fn run(app: &App, head: &Parts, call: Call) -> Result<Reply, Problem> {
+/// Hands the call over; `held` is what its body takes of the memory.
+async fn run(app: &App, head: &Parts, call: Call, held: Option<Charge>) -> Result<Reply, Problem> {
     let address = Address::parse(head.uri.path())?;
     let target = app.runtime.target(&address.namespace, &address.name)?;
+    let _place = app.admit(&target, call.deadline).await?;
+    // From here on the mailbox counts it.
+    drop(held);
     Ok(app.runtime.call(&target, call).await?)
 }
 

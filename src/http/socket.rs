@@ -50,6 +50,7 @@ pub(super) async fn open(
         protocols: handshake.protocols,
         origin: origin(&head),
     };
+    let _place = app.admit(&target, deadline).await?;
     let connection = app.runtime.connect(&target, connect, deadline).await?;
     let response = switching(&handshake.accept, connection.protocol().as_deref());
     let pumping = pump(upgrade, connection, app.clone());

@@ -71,8 +71,10 @@ codes! {
     CALL_FAILED = "call-failed", 502, "Call to another object failed";
     DRAINING = "draining", 503, "Server is shutting down";
     FENCED = "fenced", 503, "Object moved";
+    MEMORY_EXHAUSTED = "memory-exhausted", 503, "Memory used up";
     OUTBOX_FULL = "outbox-full", 503, "Object has too many messages to deliver";
     OVERLOADED = "overloaded", 503, "Mailbox full";
+    SERVER_BUSY = "server-busy", 503, "Server busy";
     STORE_REFUSED = "store-refused", 503, "Store takes no writes";
     TOO_MANY_CONNECTIONS = "too-many-connections", 503, "Too many connections";
     TOO_MANY_SESSIONS = "too-many-sessions", 503, "Too many sessions on the object";

@@ -70,6 +70,16 @@ pub enum ImageError {
 }
 
 impl ObjectImage {
+    /// Bytes of all keys and values.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        let sizes = self
+            .rows
+            .iter()
+            .map(|((_, key), value)| key.len() + value.len());
+        sizes.sum()
+    }
+
     /// Reads every row that is carried. Consistent only while nobody commits to the object: its
     /// activation calls this between two turns.
     ///

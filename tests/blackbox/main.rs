@@ -21,6 +21,8 @@ mod crash;
 #[cfg(test)]
 mod drain;
 #[cfg(test)]
+mod floods;
+#[cfg(test)]
 mod idempotency;
 #[cfg(test)]
 mod limits;

@@ -2,7 +2,9 @@
 
 use abide::prelude::*;
 use abide_actors::testing::World;
-use abide_actors::{ATTACHMENT_SIZE_MAX_BYTES, Limits, TAG_SIZE_MAX_CHARS, TAGS_MAX};
+use abide_actors::{
+    ATTACHMENT_SIZE_MAX_BYTES, Call, Deadline, Limits, Payload, TAG_SIZE_MAX_CHARS, TAGS_MAX,
+};
 use abide_storage::{Effect, KEY_SIZE_MAX_BYTES, Room};
 use futures_util::future::join_all;
 
@@ -160,6 +162,55 @@ fn a_full_mailbox_is_answered_at_once() {
                 "the refused one was not among them"
             );
         }
+    });
+}
+
+/// Nine callers with ten seconds each, of an object that needs four for each of them: whoever has waited
+/// for half of their time goes, and leaves room for those who can still be served.
+#[test]
+fn who_waited_for_half_of_their_time_leaves_room_for_others() {
+    world(Limits::default(), async |world| {
+        let target = world.runtime().target("glutton", "a").unwrap();
+        let digest = async |after: u64| {
+            world.advance(Duration::from_secs(after)).await;
+            let deadline = Deadline::after(Duration::from_secs(10));
+            let call = Call::new("digest", Payload::json("[4]"), deadline);
+            let began = world.now();
+            let answer = world.runtime().call(&target, call).await;
+            (
+                answer.map(drop),
+                Duration::from_millis(world.now().0 - began.0),
+            )
+        };
+        let answers = join_all((0..9).map(digest)).await;
+        let served = answers.iter().filter(|(answer, _)| answer.is_ok());
+        assert_eq!(served.clone().count(), 4, "{answers:?}");
+        for (answer, took) in &answers {
+            match answer {
+                Ok(()) => assert!(*took <= Duration::from_secs(10)),
+                Err(error) => {
+                    assert!(matches!(error, CallError::Overloaded { .. }), "{error:?}");
+                    assert_eq!(error.effect(), Effect::None);
+                }
+            }
+        }
+        assert_eq!(
+            world.actor::<Glutton>("a").eaten().await.unwrap(),
+            served.count() as u64,
+            "those refused have not run"
+        );
+    });
+}
+
+#[test]
+fn who_waited_long_runs_when_nobody_waits_behind() {
+    world(Limits::default(), async |world| {
+        let target = world.runtime().target("glutton", "a").unwrap();
+        let digest = begin(world, async { world.actor::<Glutton>("a").digest(8).await }).await;
+        let deadline = Deadline::after(Duration::from_secs(10));
+        let call = Call::new("eat", Payload::json("[]"), deadline);
+        world.runtime().call(&target, call).await.unwrap();
+        digest.await.unwrap();
     });
 }
 

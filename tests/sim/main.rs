@@ -13,6 +13,7 @@ mod fenced;
 mod idempotency;
 mod images;
 mod lossless_passivation;
+mod memory;
 mod one_turn;
 mod readable_forever;
 mod regressions;

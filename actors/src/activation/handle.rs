@@ -9,7 +9,7 @@ use super::repeats::Promised;
 use super::seal::{Joining, Sealed};
 use super::turn::Failure;
 use super::{Activation, Flow};
-use crate::call::{Access, Call, CallError, Origin, Reply};
+use crate::call::{Access, Call, CallError, Deadline, Origin, Reply};
 use crate::departure::Answer as Addressee;
 use crate::mailbox::{Envelope, Fetch};
 use crate::message::{Answer, Message};
@@ -18,11 +18,28 @@ use crate::waits::Wait;
 impl Activation {
     /// Handles one message, whatever it is.
     pub(super) async fn handle(&mut self, envelope: Envelope) -> Flow {
+        self.shared.slot.usage.begin();
         let flow = match envelope {
-            Envelope::Call { call, reply, wait } if self.only_reads(&call) => {
-                self.reads(Read { call, reply, wait }).await
+            Envelope::Call {
+                reply,
+                wait: None,
+                begin_by,
+                ..
+            } if self.comes_too_late(begin_by) => {
+                let overloaded = CallError::Overloaded {
+                    object: self.object().clone(),
+                    waiting: self.shared.slot.mailbox.len(),
+                };
+                // It reveals nothing, so it need not wait for the gate.
+                drop(reply.send(Err(overloaded)));
+                Flow::GoOn
             }
-            Envelope::Call { call, reply, wait } => self.call(call, reply, wait).await,
+            Envelope::Call {
+                call, reply, wait, ..
+            } if self.only_reads(&call) => self.reads(Read { call, reply, wait }).await,
+            Envelope::Call {
+                call, reply, wait, ..
+            } => self.call(call, reply, wait).await,
             Envelope::Frame { session, frame } => self.frame(session, frame).await,
             Envelope::Connect(connect) => self.connect(*connect).await,
             Envelope::Disconnected {
@@ -43,7 +60,20 @@ impl Activation {
             Envelope::Image(_) => unreachable!("`run` handles it: it may end the activation"),
         };
         self.idleness.interrupt();
+        self.weigh();
         flow
+    }
+
+    /// Whether a call has waited for half of its time and others wait behind it.
+    ///
+    /// When messages come faster than the object handles them, a queue that is served in order makes
+    /// everybody wait until just before they give up, and then does their work for nobody. Refusing
+    /// those who have waited long leaves the others enough time to be answered. A call that nobody
+    /// waits behind runs, and so does one of another object's turn, which has work to lose.
+    /// (The idea is that of CoDel, RFC 8289, as used on queues of requests: B. Maurer, Fail at Scale,
+    /// ACM Queue 13(8), 2015; here the caller's own deadline is the measure.)
+    fn comes_too_late(&self, begin_by: Deadline) -> bool {
+        begin_by.has_passed() && self.shared.slot.mailbox.len() > 0
     }
 
     async fn call(
@@ -151,8 +181,10 @@ impl Activation {
             self.ticks.set(None);
             return Flow::GoOn;
         }
+        self.shared.slot.usage.begin();
         let flow = self.logged(Message::Tick).await;
         self.idleness.interrupt();
+        self.weigh();
         flow
     }
 

@@ -40,7 +40,7 @@ impl Activation {
         if let Some(outbox) = &outbox {
             shared.set_outgoing(outbox.taken());
         }
-        Ok(Self {
+        let mut activation = Self {
             shared,
             epoch: opened.epoch,
             incarnation,
@@ -49,12 +49,15 @@ impl Activation {
             gate: OutputGate::new(),
             ticks: Ticks::default(),
             idleness: Idleness::new(node.limits.idle_timeout),
+            charge: node.memory.charge(),
             ending: false,
             scratch: Vec::new(),
             kept_replies: None,
             outbox,
             receipts: Receipts::default(),
-        })
+        };
+        activation.weigh();
+        Ok(activation)
     }
 
     /// Makes the value anew from the last sealed turn.

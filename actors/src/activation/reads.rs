@@ -86,7 +86,7 @@ impl Activation {
         drop(reads);
         // A read stages nothing by its types, except frames to sessions it has got hold of; kinds
         // that are not typed may try more.
-        let staged = std::mem::take(&mut *shared.stage.lock());
+        let staged = shared.stage.lock().take();
         if !staged.effects.is_empty() || !staged.sends.is_empty() {
             tracing::warn!(object = %shared.slot.object(), "a read sent frames or messages: they were dropped");
         }
@@ -161,7 +161,9 @@ impl<F: Future<Output = Answered> + Unpin> Reads<'_, F> {
         }
         let wanted = |envelope: &Envelope| is_read(self.shared, envelope);
         match self.shared.slot.mailbox.poll_next_if(cx, wanted) {
-            Poll::Ready(Envelope::Call { call, reply, wait }) => Some(Read { call, reply, wait }),
+            Poll::Ready(Envelope::Call {
+                call, reply, wait, ..
+            }) => Some(Read { call, reply, wait }),
             Poll::Ready(_) => unreachable!("only reads are taken here"),
             Poll::Pending => None,
         }

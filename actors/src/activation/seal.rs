@@ -53,9 +53,8 @@ impl Activation {
             flow: Flow::GoOn,
         };
         // Take the stage first: what it holds belongs to this turn and to no other.
-        let mut stage = mem::take(&mut *self.shared.stage.lock());
-        let limits = &self.shared.node.limits;
-        stage.check(limits.stage_max_bytes).map_err(go_on)?;
+        let mut stage = self.shared.stage.lock().take();
+        stage.check().map_err(go_on)?;
         let mut batch = WriteBatch::default();
         let state = self.changed_state().map_err(go_on)?;
         if let Some(state) = &state {
@@ -122,6 +121,7 @@ impl Activation {
             }
         }
         departure.effects = stage.effects;
+        departure.charge = Some(stage.charge);
         departure.alarms = alarms.changes;
         Ok(Sealed {
             answer,

@@ -150,7 +150,7 @@ impl Activation {
 
     /// **all-or-nothing**: takes back all a failed turn did, in the stage and in the value.
     async fn undone(&mut self, mut failure: Failure) -> Failure {
-        *self.shared.stage.lock() = crate::stage::Stage::default();
+        drop(self.shared.stage.lock().take());
         if !matches!(failure.flow, Flow::GoOn) {
             // The value goes with the activation.
             return failure;

@@ -1,11 +1,16 @@
 //! The transport's end of a session.
 
 use std::fmt;
+use std::future::Future as _;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Sleep, sleep};
 
 use super::{Close, Frame, SessionCore, SessionId};
-use crate::catalog::{Full, Slot};
+use crate::catalog::{Full, Slot, What};
 use crate::mailbox::{Admission, Attempt, Envelope};
 use crate::node::Node;
 
@@ -16,8 +21,10 @@ pub struct Connection {
     node: Arc<Node>,
     slot: Arc<Slot>,
     core: Arc<SessionCore>,
-    /// A frame the full mailbox did not take yet.
+    /// A frame that was not taken yet: the mailbox is full, or the node's memory used up.
     waiting: Option<Frame>,
+    /// When to try again for want of memory, of which nobody tells.
+    retry: Option<Pin<Box<Sleep>>>,
     ended: bool,
 }
 
@@ -43,6 +50,9 @@ pub enum Outgoing {
     Readable,
 }
 
+/// How long a frame waits before it is tried again when the node's memory is used up.
+const NO_MEMORY_PAUSE: Duration = Duration::from_millis(100);
+
 impl Connection {
     pub(crate) fn new(node: Arc<Node>, slot: Arc<Slot>, core: Arc<SessionCore>) -> Self {
         Self {
@@ -50,6 +60,7 @@ impl Connection {
             slot,
             core,
             waiting: None,
+            retry: None,
             ended: false,
         }
     }
@@ -100,21 +111,40 @@ impl Connection {
             .push(&self.node, &self.slot.target, envelope, admission);
         if let Err(Full {
             envelope: Envelope::Frame { frame, .. },
+            what,
             ..
         }) = pushed
         {
             self.waiting = Some(frame);
+            self.retry = (what == What::Memory).then(|| Box::pin(sleep(NO_MEMORY_PAUSE)));
         }
     }
 
     /// What to do next. After a frame was handed over, [`Outgoing::Readable`] comes once.
     pub fn poll_outgoing(&mut self, cx: &Context<'_>) -> Poll<Outgoing> {
+        if self.is_pausing(cx) {
+            return self.core.outbound.poll(cx);
+        }
         if let Some(frame) = self.waiting.take() {
             // Enter first, try afterwards: room that appears in between is then seen or announced.
             self.slot.mailbox.wake_when_room(self.core.id, cx.waker());
             self.try_push(frame);
+            // A new pause has to be polled once to wake us.
+            self.is_pausing(cx);
         }
         self.core.outbound.poll(cx)
+    }
+
+    /// Whether the waiting frame is not to be tried yet.
+    fn is_pausing(&mut self, cx: &Context<'_>) -> bool {
+        let Some(retry) = &mut self.retry else {
+            return false;
+        };
+        let polled = retry.as_mut().poll(&mut Context::from_waker(cx.waker()));
+        if polled.is_ready() {
+            self.retry = None;
+        }
+        polled.is_pending()
     }
 
     /// The session has ended as the transport says: the client closed it, or the socket failed.

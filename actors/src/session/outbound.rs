@@ -6,9 +6,13 @@ use std::task::{Poll, Waker};
 use parking_lot::Mutex;
 
 use super::{Close, Frame, Outgoing};
+use crate::memory::{Charge, Memory};
 
 /// What a queued frame costs beside its payload: the queue's own entry and the wire header.
 const FRAME_OVERHEAD_BYTES: usize = 64;
+/// What an open session costs with nothing queued: its task, its socket's buffers, its places in
+/// the object's set (measured, see `benches/memory`).
+const SESSION_BYTES: usize = 6 * 1024;
 
 /// **bounded**: when a frame does not fit, the queue is dropped and the session closes with 1013.
 /// A gap in the stream would be a silent loss; a close is an answer the client can act on.
@@ -17,10 +21,11 @@ pub(crate) struct Outbound {
     max_bytes: usize,
 }
 
-#[derive(Default)]
 struct Queue {
     frames: VecDeque<Frame>,
     queued_bytes: usize,
+    /// What session and queue take of the node's memory. A frame to many counts for each.
+    charge: Charge,
     /// Sent after the frames queued before it; nothing is queued after it.
     close: Option<Close>,
     /// The transport is gone or has taken the close.
@@ -41,9 +46,20 @@ enum FrameInTurn {
 }
 
 impl Outbound {
-    pub(super) fn new(max_bytes: usize) -> Self {
+    pub(super) fn new(max_bytes: usize, memory: &Memory) -> Self {
+        let mut charge = memory.charge();
+        charge.add(SESSION_BYTES);
+        let queue = Queue {
+            frames: VecDeque::new(),
+            queued_bytes: 0,
+            charge,
+            close: None,
+            ended: false,
+            frame: FrameInTurn::None,
+            transport: None,
+        };
         Self {
-            queue: Mutex::default(),
+            queue: Mutex::new(queue),
             max_bytes,
         }
     }
@@ -56,15 +72,31 @@ impl Outbound {
         }
         let cost = frame.size_bytes() + FRAME_OVERHEAD_BYTES;
         if queue.queued_bytes + cost > self.max_bytes {
-            queue.frames = VecDeque::new();
-            queue.queued_bytes = 0;
+            queue.drop_frames();
             let reason = format!("more than {} bytes were waiting to be read", self.max_bytes);
             queue.close = Some(Close::new(Close::TRY_AGAIN_LATER, reason));
         } else {
             queue.queued_bytes += cost;
+            queue.charge.add(cost);
             queue.frames.push_back(frame);
         }
         wake(queue);
+    }
+
+    /// Bytes that wait for the client.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.queue.lock().queued_bytes
+    }
+
+    /// Closes the session for the memory its queue takes: the same answer as to one queue too long.
+    pub(crate) fn evict(&self) {
+        let mut queue = self.queue.lock();
+        if !queue.ended && queue.close.is_none() {
+            queue.drop_frames();
+            let reason = "the server's memory is used up, and frames were waiting to be read";
+            queue.close = Some(Close::new(Close::TRY_AGAIN_LATER, reason));
+            wake(queue);
+        }
     }
 
     /// Ends the session after what is queued. The first close wins.
@@ -80,8 +112,8 @@ impl Outbound {
     pub(super) fn end(&self) {
         let mut queue = self.queue.lock();
         queue.ended = true;
-        queue.frames = VecDeque::new();
-        queue.queued_bytes = 0;
+        queue.drop_frames();
+        queue.charge.set(0);
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -108,7 +140,9 @@ impl Outbound {
     pub(super) fn poll(&self, cx: &std::task::Context<'_>) -> Poll<Outgoing> {
         let mut queue = self.queue.lock();
         if let Some(frame) = queue.frames.pop_front() {
-            queue.queued_bytes -= frame.size_bytes() + FRAME_OVERHEAD_BYTES;
+            let cost = frame.size_bytes() + FRAME_OVERHEAD_BYTES;
+            queue.queued_bytes -= cost;
+            queue.charge.sub(cost);
             if queue.frames.is_empty() && queue.frames.capacity() > 64 {
                 // An idle session must cost little: give back what one burst needed.
                 queue.frames = VecDeque::new();
@@ -128,6 +162,13 @@ impl Outbound {
             transport => *transport = Some(cx.waker().clone()),
         }
         Poll::Pending
+    }
+}
+
+impl Queue {
+    fn drop_frames(&mut self) {
+        self.frames = VecDeque::new();
+        self.charge.sub(std::mem::take(&mut self.queued_bytes));
     }
 }
 

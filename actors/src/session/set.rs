@@ -111,6 +111,11 @@ impl SessionSet {
         }
     }
 
+    /// Shows every session; the set is locked meanwhile.
+    pub(crate) fn each(&self, see: impl FnMut(&Arc<SessionCore>)) {
+        self.0.lock().by_join.values().for_each(see);
+    }
+
     pub(crate) fn close_all(&self, close: &Close) {
         for session in self.0.lock().by_join.values() {
             session.outbound.close(close.clone());

@@ -72,8 +72,8 @@ struct Lane {
 }
 
 /// The task drives the socket and ends when the connection does or is dropped.
-struct Connection {
-    requests: SendRequest<Full<Bytes>>,
+pub(crate) struct Connection {
+    pub(crate) requests: SendRequest<Full<Bytes>>,
     _driver: JoinSet<()>,
 }
 
@@ -132,7 +132,7 @@ impl Lane {
     }
 }
 
-async fn connect(server: &str) -> anyhow::Result<Connection> {
+pub(crate) async fn connect(server: &str) -> anyhow::Result<Connection> {
     let unreachable = || format!("no connection to {server}");
     let socket = TcpStream::connect(server).await.with_context(unreachable)?;
     socket.set_nodelay(true)?;
@@ -148,6 +148,6 @@ async fn connect(server: &str) -> anyhow::Result<Connection> {
     })
 }
 
-fn describe(error: impl std::fmt::Display) -> String {
+pub(crate) fn describe(error: impl std::fmt::Display) -> String {
     error.to_string()
 }

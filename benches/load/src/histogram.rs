@@ -33,6 +33,14 @@ impl Histogram {
         self.max = self.max.max(nanos);
     }
 
+    /// Adds all of another one.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        let buckets = self.buckets.iter_mut().zip(&other.buckets);
+        buckets.for_each(|(own, more)| *own += more);
+        self.count += other.count;
+        self.max = self.max.max(other.max);
+    }
+
     /// How many were added.
     pub(crate) fn count(&self) -> u64 {
         self.count

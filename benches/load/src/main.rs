@@ -14,6 +14,7 @@
 mod calls;
 mod histogram;
 mod options;
+mod overload;
 mod process;
 mod recorder;
 mod schedule;
@@ -53,6 +54,7 @@ fn measure(options: &Options) -> anyhow::Result<serde_json::Value> {
 
 async fn run(options: &Options) -> anyhow::Result<serde_json::Value> {
     let outcome = match &options.scenario {
+        Scenario::Overload(overload) => return overload::run(options, overload).await,
         Scenario::Calls(calls) => calls::run(options, calls).await?,
         Scenario::Sessions(sessions) => sessions::run(options, sessions).await?,
     };

@@ -60,6 +60,8 @@ Examples:
 pub(crate) enum Scenario {
     /// Calls by HTTP: `POST /v1/{namespace}/{object}/{method}`.
     Calls(Calls),
+    /// Calls at a multiple of what the server can handle; prints each second, and PASS or FAIL.
+    Overload(Overload),
     /// Frames on WebSocket sessions: `/v1/{namespace}/{object}`.
     Sessions(Sessions),
 }
@@ -81,6 +83,41 @@ pub(crate) struct Calls {
     /// Kept-alive connections; each carries one call at a time.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) connections: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Overload {
+    /// Namespace of the objects.
+    #[arg(long, default_value = "counter")]
+    pub(crate) namespace: String,
+
+    /// Method that is called.
+    #[arg(long, default_value = "work")]
+    pub(crate) method: String,
+
+    /// Arguments as JSON; none sends no body.
+    #[arg(long, value_name = "JSON", default_value = "[200000]")]
+    pub(crate) arguments: String,
+
+    /// Times the peak that is offered; `--duration` says for how long.
+    #[arg(long, default_value_t = 4.0, value_parser = positive)]
+    pub(crate) factor: f64,
+
+    /// Seconds of the closed loop that finds the peak.
+    #[arg(long, value_name = "SECONDS", default_value = "6", value_parser = seconds)]
+    pub(crate) peak: Duration,
+
+    /// Clients of the overload, each with a connection.
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) clients: u32,
+
+    /// Seconds after which a client gives a call up and closes its connection.
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    pub(crate) patience: Duration,
+
+    /// Do not tell the server how long the client waits.
+    #[arg(long)]
+    pub(crate) silent: bool,
 }
 
 #[derive(Debug, Args)]
@@ -127,6 +164,7 @@ impl Scenario {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Calls(_) => "calls",
+            Self::Overload(_) => "overload",
             Self::Sessions(_) => "sessions",
         }
     }

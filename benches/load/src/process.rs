@@ -98,7 +98,7 @@ fn ticks(stat: &str) -> Option<u64> {
     Some(user + system)
 }
 
-fn resident_bytes(pid: u32) -> anyhow::Result<u64> {
+pub(crate) fn resident_bytes(pid: u32) -> anyhow::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))
         .with_context(|| format!("no process {pid} in /proc"))?;
     let line = status

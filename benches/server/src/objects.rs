@@ -17,6 +17,21 @@ impl Counter {
         self.value
     }
 
+    /// Keeps the processor busy for so many rounds of about a nanosecond, then adds one.
+    #[call]
+    fn work(&mut self, rounds: u64) -> u64 {
+        let mut number = self.value;
+        for _ in 0..rounds {
+            // Knuth's linear congruential generator: each round waits for the one before.
+            number = number
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+        }
+        std::hint::black_box(number);
+        self.value += 1;
+        self.value
+    }
+
     /// The current value.
     #[call]
     fn get(&self) -> u64 {

@@ -17,7 +17,8 @@ pub(super) async fn read<T: DeserializeOwned>(
 ) -> Result<(Parts, T), Problem> {
     let (head, body) = request.into_parts();
     let deadline = app.deadline(&head.headers)?;
-    let bytes = body::whole(body, &head.headers, limit_bytes, deadline).await?;
+    let mut held = app.runtime.memory().charge();
+    let bytes = body::whole(body, &head.headers, limit_bytes, deadline, &mut held).await?;
     let text = if bytes.is_empty() { &b"{}"[..] } else { &bytes };
     match serde_json::from_slice(text) {
         Ok(value) => Ok((head, value)),

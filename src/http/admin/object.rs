@@ -85,7 +85,9 @@ pub(super) async fn import(
     let _place = place(deadline).await?;
     let target = app.runtime.target(&namespace, &name)?;
     let (head, body) = request.into_parts();
-    let text = body::whole(body, &head.headers, FILE_SIZE_MAX_BYTES, deadline).await?;
+    let mut held = app.runtime.memory().charge();
+    let limit_bytes = FILE_SIZE_MAX_BYTES;
+    let text = body::whole(body, &head.headers, limit_bytes, deadline, &mut held).await?;
     let image = terms.of(ObjectFile::parse(&text)?.into_image()?);
     let precondition = terms.precondition();
     let version = app

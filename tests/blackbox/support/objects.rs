@@ -225,6 +225,14 @@ impl Site {
                     stream::iter(pieces).map(|piece| Ok(Bytes::from_static(piece.as_bytes()))),
                 )
             }
+            "/endless" => {
+                let piece = Bytes::from(vec![b'x'; 64 << 10]);
+                Body::from_stream(stream::repeat_with(move || Ok(piece.clone())))
+            }
+            "/slow" => Body::from_stream(stream::iter(0..6).then(async |_| {
+                tokio::time::sleep(std::time::Duration::from_millis(80)).await;
+                Ok(Bytes::from_static(b"slow"))
+            })),
             "/broken" => {
                 let pieces = [
                     Ok(Bytes::from_static(b"begun")),
