@@ -10,6 +10,10 @@ use crate::id::Timestamp;
     reason = "storage threads wait for disks, which no virtual clock can move; results never depend on it"
 )]
 pub(crate) fn now() -> Instant {
+    #[cfg(feature = "test-util")]
+    if let Some(now) = set::NOW.get() {
+        return now;
+    }
     Instant::now()
 }
 
@@ -22,4 +26,20 @@ pub(crate) fn wall() -> Timestamp {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// The clock of a store without threads, which follows the virtual time of whoever drives it.
+#[cfg(feature = "test-util")]
+pub(crate) mod set {
+    use std::cell::Cell;
+    use std::time::Instant;
+
+    thread_local! {
+        // Such a store runs on the one thread that drives it.
+        pub(super) static NOW: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+
+    pub(crate) fn to(now: Instant) {
+        NOW.set(Some(now));
+    }
 }

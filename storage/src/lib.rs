@@ -35,11 +35,15 @@ mod limits;
 mod log;
 mod memory_store;
 mod store;
+#[doc(hidden)]
+pub mod teeth;
 
 pub use batch::{Commit, KEY_SIZE_MAX_BYTES, OUTGOING_WAKE, Section, Write, WriteBatch};
 pub use commit::{
     CheckReport, EngineKind, LogStore, OpenReport, Options, Problem, Seams, StoreMetrics, check,
 };
+#[cfg(feature = "test-util")]
+pub use commit::{Stepped, Stepper};
 #[cfg(feature = "redb")]
 pub use engine::RedbEngine;
 #[cfg(feature = "sled")]

@@ -31,6 +31,7 @@ mod writer;
 pub use disk::{Disk, LogFile, RealDisk};
 pub(crate) use groups::{Group, first_sequence, read_groups};
 pub(crate) use replay::{ReplayError, Replayed, replay};
+pub(crate) use spare::SpareMaker;
 pub(crate) use writer::{AppendError, ClosedSegments, Log, LogOptions, create};
 
 /// Whether the error says that the disk, or the user's share of it, is full.

@@ -18,6 +18,7 @@ use super::shared::{PanicGuard, Shared, Stop};
 use crate::clock;
 use crate::engine::{EngineError, Row};
 use crate::key::{self, Meta};
+use crate::teeth::{Tooth, broken};
 
 /// Rows given to the engine at once, bytes. Large sorted batches drove sled to gigabytes of memory.
 const PIECE_SIZE_BYTES: usize = 256 << 10;
@@ -44,7 +45,7 @@ pub(super) struct Checkpointer {
 }
 
 /// Why a checkpoint ended early.
-enum Interrupted {
+pub(super) enum Interrupted {
     /// The thread is to end now.
     Abandoned,
     /// The commits were taken back before they became durable.
@@ -138,13 +139,20 @@ impl Checkpointer {
     }
 
     fn checkpoint(&mut self) -> Result<(), Interrupted> {
-        let shared = self.shared.clone();
         let Some(frozen) = self.freeze() else {
             return Ok(());
         };
-        self.oldest = None;
         self.wait_durable(&frozen)?;
-        self.apply(&frozen)?;
+        self.finish(&frozen)
+    }
+
+    /// The part of a checkpoint that changes the engine: all that is frozen is durable.
+    pub(super) fn finish(&self, frozen: &Frozen) -> Result<(), Interrupted> {
+        let shared = &*self.shared;
+        if broken(Tooth::RecycleEarly) {
+            self.note_checkpoint(frozen.sequence)?;
+        }
+        self.apply(frozen)?;
         {
             let mut tables = shared.overlay.tables.write();
             tables.frozen = None;
@@ -158,7 +166,7 @@ impl Checkpointer {
         Ok(())
     }
 
-    fn freeze(&self) -> Option<Frozen> {
+    pub(super) fn freeze(&mut self) -> Option<Frozen> {
         let mut tables = self.shared.overlay.tables.write();
         debug_assert!(tables.frozen.is_none(), "one checkpoint at a time");
         if tables.active.is_empty() {
@@ -170,6 +178,7 @@ impl Checkpointer {
             Arc::new(self.shared.overlay.new_table()),
         );
         let frozen = Frozen { table, sequence };
+        self.oldest = None;
         tables.frozen = Some(frozen.clone());
         Some(frozen)
     }

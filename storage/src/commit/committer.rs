@@ -4,6 +4,7 @@
 //! There is no timer: while one group is synced, the next one gathers. The slower the disk, the
 //! larger the groups.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use super::recovery;
 use super::shared::{PanicGuard, Pending, Shared, Stop};
 use crate::log::{AppendError, Log};
 use crate::store::CommitError;
+use crate::teeth::{Tooth, broken};
 
 /// Largest group of several commits, bytes: bounds the time of one write and one sync.
 const GROUP_SIZE_MAX_BYTES: usize = 4 << 20;
@@ -46,22 +48,31 @@ impl Committer {
         let mut group = Vec::new();
         while self.take_group(&mut group) {
             thread::sleep(PAUSE_MAX * self.backlog_permille() / 1_000);
-            match self.log.append(group.iter().map(|pending| &pending.bytes)) {
-                Ok(size_bytes) => self.finish(&mut group, size_bytes),
-                Err(AppendError::DiskFull(error)) => {
-                    tracing::warn!(%error, commits = group.len(), "no space for the log");
-                    self.take_back(&mut group);
-                }
-                Err(AppendError::Failed(error)) => {
-                    self.poison(group, &error);
-                    return;
-                }
+            if self.write(&mut group).is_break() {
+                return;
             }
         }
     }
 
+    /// Makes a group durable and answers its tickets, whatever comes of it. Breaks when the log has
+    /// failed.
+    pub(super) fn write(&mut self, group: &mut Vec<Pending>) -> ControlFlow<()> {
+        match self.log.append(group.iter().map(|pending| &pending.bytes)) {
+            Ok(size_bytes) => self.finish(group, size_bytes),
+            Err(AppendError::DiskFull(error)) => {
+                tracing::warn!(%error, commits = group.len(), "no space for the log");
+                self.take_back(group);
+            }
+            Err(AppendError::Failed(error)) => {
+                self.poison(std::mem::take(group), &error);
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
     /// Moves the next group into `group`, waiting for one; `false` when it is time to end.
-    fn take_group(&self, group: &mut Vec<Pending>) -> bool {
+    pub(super) fn take_group(&self, group: &mut Vec<Pending>) -> bool {
         let shared = &*self.shared;
         let size_max_bytes = self.group_size_max_bytes();
         // The writers just answered are about to commit again: whoever is ready to run may do so
@@ -170,8 +181,10 @@ impl Committer {
                 return;
             }
         };
-        tables.active = Arc::new(active);
-        tables.frozen = frozen;
+        if !broken(Tooth::KeepWhatWasTakenBack) {
+            tables.active = Arc::new(active);
+            tables.frozen = frozen;
+        }
         queue.next_sequence = durable + 1;
 
         group.append(&mut queue.items);

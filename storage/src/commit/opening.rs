@@ -26,7 +26,7 @@ use crate::engine::{Engine, EngineError, MemoryEngine};
 use crate::folder::{Folder, OpenError};
 use crate::history::{HistoryError, Repository, Timeline};
 use crate::key::{self, Meta};
-use crate::log::{Disk, Log, LogOptions, RealDisk, ReplayError};
+use crate::log::{Disk, Log, LogOptions, RealDisk, ReplayError, SpareMaker};
 use crate::store::ReadError;
 
 /// An epoch is the generation of the opening, then a counter of this many bits.
@@ -98,20 +98,91 @@ pub(super) fn open(
     options: Options,
     seams: Seams,
 ) -> Result<Arc<LogStore>, OpenError> {
-    let started = clock::now();
     let options = options.clamped();
     let folder = Folder::open(path, options.engine)?;
     let io_error = |error| OpenError::from_io(path, error);
-
     let engine = match seams.engine {
         Some(engine) => engine,
         None => open_engine(&folder.engine(), &options)
             .map_err(|error| engine_error(&folder.engine(), error))?,
     };
-    let meta = read_meta(&*engine).map_err(|problem| engine_error(&folder.engine(), problem))?;
+    let ground = Ground {
+        root: folder.path(),
+        engine_folder: &folder.engine(),
+        log_folder: &folder.log(),
+        engine: engine.clone(),
+        disk: seams.disk.clone(),
+        spare_maker: SpareMaker::Thread,
+        open_history: &|| open_history(&seams.disk, &folder),
+    };
+    let Assembled {
+        shared,
+        keeper,
+        committer,
+        checkpointer,
+        report,
+    } = assemble(ground, options)?;
+    let (readers, reader_threads) =
+        Readers::start(engine, shared.options.reader_threads).map_err(io_error)?;
+    let history = keeper.clone();
+    let threads = Threads {
+        keeper: keeper
+            .is_on()
+            .then(|| spawn("abide-history", move || history.run()))
+            .transpose()
+            .map_err(io_error)?,
+        committer: spawn("abide-committer", move || committer.run()).map_err(io_error)?,
+        checkpointer: spawn("abide-checkpoint", move || checkpointer.run()).map_err(io_error)?,
+        readers: reader_threads,
+    };
+    Ok(Arc::new(LogStore {
+        shared,
+        keeper,
+        readers: RwLock::new(Some(Arc::new(readers))),
+        threads: Mutex::new(Some(threads)),
+        report,
+        _folder: Some(folder),
+    }))
+}
+
+/// What a store stands on.
+pub(super) struct Ground<'a> {
+    pub(super) root: &'a Path,
+    /// Named in errors only.
+    pub(super) engine_folder: &'a Path,
+    pub(super) log_folder: &'a Path,
+    pub(super) engine: Arc<dyn Engine>,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) spare_maker: SpareMaker,
+    /// Called when the log has been read: until then the folder is left as it was.
+    pub(super) open_history: &'a dyn Fn() -> Result<Repository, OpenError>,
+}
+
+/// A store whose log has been read, and what its threads are to run.
+pub(super) struct Assembled {
+    pub(super) shared: Arc<Shared>,
+    pub(super) keeper: Arc<Keeper>,
+    pub(super) committer: Committer,
+    pub(super) checkpointer: Checkpointer,
+    pub(super) report: OpenReport,
+}
+
+/// Reads the log and puts the store together, without its threads.
+pub(super) fn assemble(ground: Ground<'_>, options: Options) -> Result<Assembled, OpenError> {
+    let started = clock::now();
+    let Ground {
+        root,
+        engine_folder,
+        log_folder,
+        engine,
+        disk,
+        spare_maker,
+        open_history,
+    } = ground;
+    let meta = read_meta(&*engine).map_err(|problem| engine_error(engine_folder, problem))?;
     let empty = Memtable::new(Arc::new(AtomicU64::new(0)));
-    let recovered = recovery::recover(&*seams.disk, &folder.log(), meta.checkpoint, empty)
-        .map_err(replay_error)?;
+    let recovered =
+        recovery::recover(&*disk, log_folder, meta.checkpoint, empty).map_err(replay_error)?;
     let Recovered {
         active,
         replayed,
@@ -129,8 +200,10 @@ pub(super) fn open(
     let sizes = LogOptions {
         first_segment_size_bytes: options.first_segment_size_bytes,
         segment_size_bytes: options.segment_size_bytes,
+        spare_maker,
     };
-    let log = Log::open(seams.disk.clone(), &folder.log(), replayed, sizes).map_err(io_error)?;
+    let log = Log::open(disk.clone(), log_folder, replayed, sizes)
+        .map_err(|error| OpenError::from_io(root, error))?;
 
     // Also above every epoch in the log: an engine in memory forgets the generation.
     let generation = meta.generation.max(epoch_max.0 >> EPOCH_COUNTER_BITS) + 1;
@@ -138,15 +211,11 @@ pub(super) fn open(
     engine
         .apply(&[meta.row()])
         .and_then(|()| engine.sync())
-        .map_err(|error| engine_error(&folder.engine(), error))?;
+        .map_err(|error| engine_error(engine_folder, error))?;
 
-    let space = Space::new(
-        seams.disk.clone(),
-        folder.path().into(),
-        options.disk_reserve_bytes,
-    );
+    let space = Space::new(disk, root.into(), options.disk_reserve_bytes);
     let shared = Arc::new(Shared {
-        engine: engine.clone(),
+        engine,
         overlay: Overlay::new(active, meta.checkpoint),
         live: DashMap::new(),
         next_epoch: AtomicU64::new((generation << EPOCH_COUNTER_BITS) + 1),
@@ -173,44 +242,29 @@ pub(super) fn open(
         options,
     });
 
-    let repository = open_history(&seams.disk, &folder)?;
     let keeper = Arc::new(Keeper {
         shared: shared.clone(),
         closed: log.closed(),
-        repository,
-        log: folder.log(),
+        repository: open_history()?,
+        log: log_folder.into(),
         generation,
         bell: Bell::default(),
     });
-    let (readers, reader_threads) =
-        Readers::start(engine, shared.options.reader_threads).map_err(io_error)?;
     let committer = Committer::new(shared.clone(), log);
     let checkpointer = Checkpointer::new(shared.clone(), keeper.clone());
-    let history = keeper.clone();
-    let threads = Threads {
-        keeper: keeper
-            .is_on()
-            .then(|| spawn("abide-history", move || history.run()))
-            .transpose()
-            .map_err(io_error)?,
-        committer: spawn("abide-committer", move || committer.run()).map_err(io_error)?,
-        checkpointer: spawn("abide-checkpoint", move || checkpointer.run()).map_err(io_error)?,
-        readers: reader_threads,
-    };
     let report = OpenReport {
         replayed_records: records,
         replayed_bytes: bytes,
         cut_tail_bytes: cut,
         duration: clock::now().duration_since(started),
     };
-    Ok(Arc::new(LogStore {
+    Ok(Assembled {
         shared,
         keeper,
-        readers: RwLock::new(Some(Arc::new(readers))),
-        threads: Mutex::new(Some(threads)),
+        committer,
+        checkpointer,
         report,
-        _folder: folder,
-    }))
+    })
 }
 
 /// A folder of an older release gets its timeline here.

@@ -90,6 +90,16 @@ impl Contents {
 }
 
 impl Repository {
+    /// For a store that keeps no history.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn unopened(disk: Arc<dyn Disk>, folder: &Path) -> Self {
+        Self {
+            disk,
+            folder: folder.into(),
+            timeline: Timeline([0; 16]),
+        }
+    }
+
     /// Opens the folder; `None` when it is none yet.
     pub(crate) fn open(disk: Arc<dyn Disk>, folder: &Path) -> Result<Option<Self>, HistoryError> {
         let io_error = |error| HistoryError::io(folder, error);

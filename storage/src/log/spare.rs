@@ -21,6 +21,19 @@ const CHUNK_SIZE_BYTES: usize = 1 << 20;
 /// Longest pause between two chunks.
 const PAUSE_MAX: Duration = Duration::from_millis(20);
 
+/// Who makes spares ahead of their use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SpareMaker {
+    /// A thread of their own.
+    Thread,
+    /// Nobody: each is made when it is needed, or was a segment before.
+    #[cfg_attr(
+        not(feature = "test-util"),
+        expect(dead_code, reason = "for stores without threads")
+    )]
+    Nobody,
+}
+
 /// A file of the full segment size, waiting for its header and name, and for the sync that comes
 /// before the name.
 #[derive(Debug)]
@@ -56,8 +69,13 @@ struct State {
 
 impl Spares {
     /// Takes over the complete spares that an earlier process left, removes the others, and
-    /// starts the thread.
-    pub(super) fn start(disk: Arc<dyn Disk>, folder: &Path, size_bytes: u64) -> io::Result<Self> {
+    /// starts the thread, if there is to be one.
+    pub(super) fn start(
+        disk: Arc<dyn Disk>,
+        folder: &Path,
+        size_bytes: u64,
+        maker: SpareMaker,
+    ) -> io::Result<Self> {
         let mut state = State::default();
         for path in disk.list(folder)?.into_iter().filter(|path| is_spare(path)) {
             state.last_number = state.last_number.max(spare_number(&path));
@@ -77,16 +95,15 @@ impl Spares {
             state: Mutex::new(state),
             changed: Condvar::new(),
         });
-        let thread = {
-            let shared = shared.clone();
-            thread::Builder::new()
-                .name("abide-log-spare".into())
-                .spawn(move || shared.run())?
+        let thread = match maker {
+            SpareMaker::Nobody => None,
+            SpareMaker::Thread => {
+                let shared = shared.clone();
+                let thread = thread::Builder::new().name("abide-log-spare".into());
+                Some(thread.spawn(move || shared.run())?)
+            }
         };
-        Ok(Self {
-            shared,
-            thread: Some(thread),
-        })
+        Ok(Self { shared, thread })
     }
 
     /// A spare, if one is ready; another one is made in any case.

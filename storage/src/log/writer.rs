@@ -9,9 +9,10 @@ use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::replay::{FoundSegment, Replayed};
 use super::segment::{self, SegmentHeader};
-use super::spare::{Pace, Recycler, Spare, Spares, fill_with_zeros};
+use super::spare::{Pace, Recycler, Spare, SpareMaker, Spares, fill_with_zeros};
 use super::{Disk, LogFile, is_disk_full, record, segment_path};
 use crate::id::Timestamp;
+use crate::teeth::{Tooth, broken};
 
 /// Sizes of segments.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +21,8 @@ pub(crate) struct LogOptions {
     pub(crate) first_segment_size_bytes: u64,
     /// Size of all others, bytes.
     pub(crate) segment_size_bytes: u64,
+    /// Who makes them ahead of their use.
+    pub(crate) spare_maker: SpareMaker,
 }
 
 /// The writing end of the log. Owned by the committer.
@@ -101,7 +104,12 @@ impl Log {
                     .map_err(AppendError::into_io)?
             }
         };
-        let spares = Spares::start(disk.clone(), folder, options.segment_size_bytes)?;
+        let spares = Spares::start(
+            disk.clone(),
+            folder,
+            options.segment_size_bytes,
+            options.spare_maker,
+        )?;
         let closed = Arc::new(ClosedSegments {
             closed: Mutex::new(segments),
             recycler: spares.recycler(),
@@ -165,11 +173,21 @@ impl Log {
             .file
             .write_at(&self.buffer, self.current.offset)
             .map_err(failure)?;
-        self.current.file.sync().map_err(AppendError::Failed)?;
+        self.sync().map_err(AppendError::Failed)?;
         self.current.offset += size_bytes;
         self.next_sequence += u64::from(count);
         self.last_time = time;
         Ok(size_bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        if broken(Tooth::AcknowledgeBeforeSync) {
+            return Ok(());
+        }
+        match self.current.file.sync() {
+            Err(_) if broken(Tooth::RetryFailedSync) => self.current.file.sync(),
+            synced => synced,
+        }
     }
 
     /// Goes on in a new segment.
@@ -316,6 +334,7 @@ mod tests {
     const OPTIONS: LogOptions = LogOptions {
         first_segment_size_bytes: 8 << 10,
         segment_size_bytes: 16 << 10,
+        spare_maker: SpareMaker::Thread,
     };
 
     fn open(folder: &Path, checkpoint: u64) -> (Log, Vec<(u64, Bytes)>) {
