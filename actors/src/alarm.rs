@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use scheduler::{Change, Scheduler, TRY_AGAIN, TRY_AGAIN_LATER};
 
 use crate::rng::Rng;
+use crate::teeth::{Tooth, broken};
 
 /// First retry of a failed alarm comes after this, doubling with each failure. The figures are
 /// those of Cloudflare's Durable Objects (`workerd` `server/alarm-scheduler.h`).
@@ -55,7 +56,11 @@ impl AlarmTable {
         let mut alarms = BTreeMap::new();
         for (name, row) in rows {
             let name = std::str::from_utf8(&name).map_err(|error| error.to_string())?;
-            let row = codec::decode(&row).map_err(|error| format!("alarm '{name}': {error}"))?;
+            let mut row: AlarmRow =
+                codec::decode(&row).map_err(|error| format!("alarm '{name}': {error}"))?;
+            if broken(Tooth::LoseRetryCount) {
+                row.retries = 0;
+            }
             alarms.insert(name.into(), row);
         }
         Ok(Self {

@@ -16,6 +16,8 @@ use std::task::{Context, Poll, ready};
 
 use abide_storage::{CommitError, Ticket};
 
+use crate::teeth::{Tooth, broken};
+
 /// What leaves when its turn is durable, or is answered with the reason why not.
 pub(crate) trait Held {
     /// The turn and all before it are durable.
@@ -53,7 +55,8 @@ impl<H: Held> OutputGate<H> {
 
     /// Takes what a turn lets out. Without a ticket and with nothing held it leaves at once.
     pub(crate) fn hold(&mut self, ticket: Option<Ticket>, effects: H) {
-        if ticket.is_none() && self.held.is_empty() {
+        let is_free = ticket.is_none() && self.held.is_empty();
+        if is_free || broken(Tooth::SkipOutputGate) {
             effects.release();
         } else {
             self.held.push_back((ticket, effects));

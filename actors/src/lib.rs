@@ -35,6 +35,8 @@ mod send;
 mod session;
 mod stage;
 mod tasks;
+#[doc(hidden)]
+pub mod teeth;
 #[cfg(feature = "test-util")]
 pub mod testing;
 mod turn;

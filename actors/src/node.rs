@@ -208,6 +208,7 @@ impl Node {
         self.tasks
             .spawn(TaskKind::Object, "disconnected again", async move {
                 tokio::select! {
+                    biased;
                     () = tokio::time::sleep(TRY_AGAIN) => {}
                     // The sessions of a node that drains end with it.
                     () = node.drain_began() => return,

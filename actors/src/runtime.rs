@@ -81,6 +81,7 @@ impl Builder {
         node.tasks
             .spawn(TaskKind::Background, "alarms", async move {
                 tokio::select! {
+                    biased;
                     () = clockwork.alarms.run(&clockwork) => {}
                     () = clockwork.drain_began() => {}
                 }
@@ -409,7 +410,8 @@ impl Runtime {
     /// Stops taking calls and firing alarms without waiting for anything: the end of a node that a
     /// test has crashed.
     #[cfg(feature = "test-util")]
-    pub(crate) fn abandon(&self) {
+    #[doc(hidden)]
+    pub fn abandon(&self) {
         self.0.begin_drain();
         self.0.catalog.evict_all();
     }

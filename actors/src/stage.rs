@@ -1,6 +1,6 @@
 //! What a turn has staged: writes, alarms, frames. Nothing of it exists until the turn succeeds.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(crate) struct Stage {
     pub(crate) sends: Vec<Outgoing>,
     /// Their size in bytes.
     sends_bytes: usize,
-    pub(crate) sessions: HashMap<SessionId, SessionChange>,
+    pub(crate) sessions: BTreeMap<SessionId, SessionChange>,
     /// `Some(None)` stops the tick.
     pub(crate) tick: Option<Option<Duration>>,
     pub(crate) passivate: bool,
@@ -93,7 +93,7 @@ impl Stage {
             effects: Vec::new(),
             sends: Vec::new(),
             sends_bytes: 0,
-            sessions: HashMap::new(),
+            sessions: BTreeMap::new(),
             tick: None,
             passivate: false,
             staged_bytes: 0,

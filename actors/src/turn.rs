@@ -23,6 +23,7 @@ use crate::payload::Payload;
 use crate::send::{Departed, Outgoing};
 use crate::session::{AutoResponse, Frame, Session, SessionId};
 use crate::stage::{Audience, Effect, OutboxIsFull, Stage};
+use crate::teeth::{Tooth, broken};
 
 /// What the turns of one activation share.
 pub(crate) struct Shared {
@@ -384,7 +385,9 @@ impl TurnContext {
     ) -> Result<Reply, CallError> {
         let node = &self.shared.node;
         let target = node.target(namespace, name)?;
-        self.shared.earlier_turns_durable().await;
+        if !broken(Tooth::CallBeforeDurable) {
+            self.shared.earlier_turns_durable().await;
+        }
         let wait = node
             .waits
             .wait(self.object(), &target.object, &self.origin.chain)?;

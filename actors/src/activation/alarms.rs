@@ -12,6 +12,7 @@ use crate::alarm::{AlarmRow, TRY_AGAIN, retry_wait};
 use crate::call::Origin;
 use crate::departure::Answer as Addressee;
 use crate::message::{Alarm, Message};
+use crate::teeth::{Tooth, broken};
 
 impl Activation {
     pub(super) async fn alarm(&mut self, name: Arc<str>, due: Timestamp) -> Flow {
@@ -36,21 +37,19 @@ impl Activation {
             scheduled: row.scheduled,
             retries: row.retries,
         };
-        let handled = AlarmTurn {
-            name: name.clone(),
-            row: row.clone(),
+        let handled = if broken(Tooth::ClearAlarmEarly) {
+            _ = self.rewrite_alarm(&name, None, entry.clone());
+            None
+        } else {
+            let (name, row) = (name.clone(), row.clone());
+            Some(Joining::Alarm(AlarmTurn { name, row }))
         };
         let deadline = self.own_deadline();
         let node = self.shared.node.clone();
         let lost = entry.clone();
         let _unwinding = OnUnwind::new(move || node.alarms.put_off(&node, lost, TRY_AGAIN));
         let result = self
-            .turn(
-                Message::Alarm(alarm),
-                deadline,
-                Origin::default(),
-                Some(Joining::Alarm(handled)),
-            )
+            .turn(Message::Alarm(alarm), deadline, Origin::default(), handled)
             .await;
         match result {
             Ok(Sealed {

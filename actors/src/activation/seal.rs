@@ -17,6 +17,7 @@ use crate::message::Answer;
 use crate::send::receipts::Receipt;
 use crate::session::SessionCore;
 use crate::stage::{Effect, Stage};
+use crate::teeth::{Tooth, broken};
 
 /// A turn whose writes the store has accepted.
 pub(super) struct Sealed {
@@ -84,7 +85,7 @@ impl Activation {
             None => {}
         }
         let kept = match (promise, &answer) {
-            (Some(promise), Answer::Value(reply)) => {
+            (Some(promise), Answer::Value(reply)) if !broken(Tooth::ForgetIdempotencyRow) => {
                 let version = self.shared.version().next();
                 Some(promise.keep(reply, version, &mut batch))
             }

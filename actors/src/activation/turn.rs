@@ -13,6 +13,7 @@ use crate::clock::monotonic;
 use crate::departure::{Answer as Addressee, Departure};
 use crate::kind::Callbacks;
 use crate::message::{Answer, Message};
+use crate::teeth::{Tooth, broken};
 use crate::turn::TurnContext;
 
 /// Why a turn did not succeed, and what it means for the activation.
@@ -150,8 +151,10 @@ impl Activation {
 
     /// **all-or-nothing**: takes back all a failed turn did, in the stage and in the value.
     async fn undone(&mut self, mut failure: Failure) -> Failure {
-        drop(self.shared.stage.lock().take());
-        if !matches!(failure.flow, Flow::GoOn) {
+        if !broken(Tooth::KeepStageOfFailedTurn) {
+            drop(self.shared.stage.lock().take());
+        }
+        if !matches!(failure.flow, Flow::GoOn) || broken(Tooth::KeepValueOfFailedTurn) {
             // The value goes with the activation.
             return failure;
         }

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use crate::mailbox::{Admission, Envelope};
 use crate::node::{Node, Target};
+use crate::teeth::{Tooth, broken};
 
 /// Alarms read from the store at a time, and the size of the window they make.
 const PAGE_ALARMS: usize = 4_096;
@@ -81,7 +82,7 @@ impl Scheduler {
 
     /// Fires alarms until the node stops.
     pub(crate) async fn run(&self, node: &Arc<Node>) {
-        while !self.load(node, None).await {
+        while !broken(Tooth::ForgetAlarmsAtStart) && !self.load(node, None).await {
             tokio::time::sleep(TRY_AGAIN).await;
         }
         loop {
@@ -104,6 +105,7 @@ impl Scheduler {
             let next = self.window.lock().next_look();
             let wait = next.map_or(WAIT_MAX, |at| node.clock.until(at).min(WAIT_MAX));
             tokio::select! {
+                biased; // in this order always, so that a simulation can be had again
                 () = self.changed.notified() => {}
                 () = tokio::time::sleep(wait) => {}
             }

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use super::{Close, Frame, Outgoing};
 use crate::memory::{Charge, Memory};
+use crate::teeth::{Tooth, broken};
 
 /// What a queued frame costs beside its payload: the queue's own entry and the wire header.
 const FRAME_OVERHEAD_BYTES: usize = 64;
@@ -72,6 +73,9 @@ impl Outbound {
         }
         let cost = frame.size_bytes() + FRAME_OVERHEAD_BYTES;
         if queue.queued_bytes + cost > self.max_bytes {
+            if broken(Tooth::DropFrameWhenFull) {
+                return;
+            }
             queue.drop_frames();
             let reason = format!("more than {} bytes were waiting to be read", self.max_bytes);
             queue.close = Some(Close::new(Close::TRY_AGAIN_LATER, reason));
@@ -79,6 +83,9 @@ impl Outbound {
             queue.queued_bytes += cost;
             queue.charge.add(cost);
             queue.frames.push_back(frame);
+            if broken(Tooth::FramesOutOfOrder) {
+                queue.frames.rotate_right(1);
+            }
         }
         wake(queue);
     }
