@@ -14,6 +14,7 @@ mod idempotency;
 mod images;
 mod lossless_passivation;
 mod memory;
+mod node;
 mod one_turn;
 mod readable_forever;
 mod regressions;

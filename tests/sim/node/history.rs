@@ -1,0 +1,124 @@
+//! What the clients did and saw, in the order in which it happened.
+
+use std::fmt::Write as _;
+
+use super::probe;
+use super::subject::Seen;
+
+/// What a client asks of an object, as far as the object's value is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    Add(i64),
+    Put(i64),
+    Get,
+    /// Fails whatever happens.
+    Refuse,
+}
+
+/// How an operation ended for its client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Ok(Seen),
+    /// It was answered that nothing changed.
+    Failed,
+    /// It may have taken effect, may do so later, or never.
+    Unknown,
+}
+
+/// One operation on one object.
+#[derive(Debug, Clone)]
+pub(super) struct Operation {
+    /// No two have the same.
+    pub(super) number: u64,
+    pub(super) object: String,
+    pub(super) action: Action,
+    /// When it was begun, counted in events.
+    pub(super) begun: u64,
+    /// When its outcome was known.
+    pub(super) ended: u64,
+    pub(super) outcome: Outcome,
+}
+
+/// Somebody saw the object, not later than `at`.
+#[derive(Debug, Clone)]
+pub(super) struct Sighting {
+    pub(super) object: String,
+    pub(super) at: u64,
+    pub(super) seen: Seen,
+}
+
+/// An alarm that a client has set.
+#[derive(Debug, Clone)]
+pub(super) struct SetAlarm {
+    pub(super) object: String,
+    pub(super) name: String,
+    /// When it is due, if the client was told that it is set.
+    pub(super) due_ms: Option<u64>,
+    /// The client was told that it is not.
+    pub(super) is_refused: bool,
+}
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    pub(super) operations: Vec<Operation>,
+    pub(super) sightings: Vec<Sighting>,
+    pub(super) alarms: Vec<SetAlarm>,
+    /// What a checker need not look for any more: it was seen while it happened.
+    pub(super) violations: Vec<Violation>,
+    events: u64,
+    numbers: u64,
+    log: String,
+}
+
+/// A promise that was not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Violation {
+    /// The invariant's name, or the checker's.
+    pub(super) of: &'static str,
+    pub(super) what: String,
+}
+
+impl History {
+    /// A number that no other operation has.
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    /// Counts an event, and writes it down.
+    pub(super) fn event(&mut self, at_ms: u64, what: std::fmt::Arguments<'_>) -> u64 {
+        self.events += 1;
+        let at = self.events;
+        for (object, seen) in probe::take_sightings() {
+            self.sighted(&object, seen, at);
+        }
+        writeln!(self.log, "{at_ms:>7} {what}").expect("a string takes any text");
+        at
+    }
+
+    pub(super) fn sighted(&mut self, object: &str, seen: Seen, at: u64) {
+        self.sightings.push(Sighting {
+            object: object.to_owned(),
+            at,
+            seen,
+        });
+    }
+
+    pub(super) fn violated(&mut self, of: &'static str, what: impl Into<String>) {
+        let what = what.into();
+        self.violations.push(Violation { of, what });
+    }
+
+    /// The events as text, one a line.
+    pub(super) fn log(&self) -> &str {
+        &self.log
+    }
+
+    /// The same for the same run.
+    pub(super) fn fingerprint(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.log.as_bytes());
+        hasher.finalize().to_hex().to_string()
+    }
+}
