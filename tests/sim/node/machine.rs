@@ -7,7 +7,7 @@ use std::time::Duration;
 use abide_actors::testing::BEGINNING;
 use abide_actors::{ActorKind, Clock, Limits, Runtime, TaskKind, Tasks};
 use abide_storage::fault::{FaultEngine, PowerSwitch};
-use abide_storage::{LogStore, MemoryEngine, Options, Progress, Stepper};
+use abide_storage::{LogStore, MemoryEngine, Options, Stepped, Stepper};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -174,7 +174,7 @@ impl Node {
     pub(super) async fn drain(&self) -> bool {
         let drained = tokio::time::timeout(Duration::from_secs(60), self.runtime.drain()).await;
         if let Some(stepper) = self.steps.lock().as_mut() {
-            while stepper.commit() == Progress::Done {}
+            while stepper.commit() == Stepped::Done {}
             // Begun and ended.
             stepper.checkpoint();
             stepper.checkpoint();
