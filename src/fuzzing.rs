@@ -1,17 +1,19 @@
 //! What the fuzzers in `tests/fuzz/` drive: one function for each kind of bytes from outside,
 //! which takes any bytes and panics when a promise about them does not hold. Not part of the API.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use abide_storage::{NAME_SIZE_MAX_BYTES, Timestamp};
+use abide_actors::ImageView;
+use abide_storage::{NAME_SIZE_MAX_BYTES, ObjectImage, Section, Timestamp};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::config::{Layer, default_file};
 use crate::http::fuzzing::if_none_match;
 use crate::protocol::{
-    Address, DEADLINE, IDEMPOTENCY_KEY, REQUEST_ID, RequestId, arguments_encoding, deadline,
-    idempotency_key, reply_encoding, traceparent,
+    Address, DEADLINE, IDEMPOTENCY_KEY, ObjectFile, REQUEST_ID, RequestId, arguments_encoding,
+    deadline, idempotency_key, reply_encoding, traceparent,
 };
 
 /// Paths: any text is an address or is refused, and an address is the same once encoded again.
@@ -95,6 +97,36 @@ pub fn config(data: &[u8]) {
     let span = config.drain_deadline;
     assert_eq!(span.to_string().parse(), Ok(span));
     assert!(config.thread_count() > 0);
+}
+
+/// Files of objects: any bytes are an image that is written as the same again, or are refused with
+/// the reason.
+#[must_use]
+pub fn object_file(data: &[u8]) -> Option<ObjectImage> {
+    let image = match ObjectFile::parse(data).and_then(ObjectFile::into_image) {
+        Ok(image) => image,
+        Err(refused) => {
+            assert!(!refused.to_string().is_empty());
+            return None;
+        }
+    };
+    let nothing_said = ImageView {
+        state: None,
+        alarms: BTreeMap::new(),
+    };
+    // Alarms are written from what the view says of them.
+    let bare = image.clone().without(Section::Alarm);
+    let again = object_text(&bare, nothing_said);
+    let again = ObjectFile::parse(&again).and_then(ObjectFile::into_image);
+    assert_eq!(again, Ok(bare));
+    Some(image)
+}
+
+/// The file of an image.
+#[must_use]
+pub fn object_text(image: &ObjectImage, view: ImageView) -> Vec<u8> {
+    let file = ObjectFile::new(image, view, Timestamp(0));
+    serde_json::to_vec(&file).expect("a file has string keys only")
 }
 
 /// The printed file, and some of what people write instead.

@@ -220,7 +220,7 @@ impl ObjectFile {
 fn readable(bytes: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(bytes).ok()?;
     let plain = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
-    text.chars().all(plain).then(|| text.to_owned())
+    (!text.is_empty() && text.chars().all(plain)).then(|| text.to_owned())
 }
 
 /// Bytes in JSON.

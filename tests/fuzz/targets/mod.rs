@@ -9,6 +9,7 @@ mod chat;
 mod crdt;
 mod document;
 mod frames;
+mod images;
 mod objects;
 mod parts;
 mod replica;
@@ -26,7 +27,7 @@ pub(crate) struct Target {
 }
 
 /// All of them, from the disk to the network.
-pub(crate) const TARGETS: [Target; 10] = [
+pub(crate) const TARGETS: [Target; 11] = [
     Target {
         name: "key",
         run: abide_storage::fuzzing::key,
@@ -66,6 +67,11 @@ pub(crate) const TARGETS: [Target; 10] = [
         name: "call_envelope",
         run: calls::run,
         seeds: calls::seeds,
+    },
+    Target {
+        name: "object_file",
+        run: images::run,
+        seeds: images::seeds,
     },
     Target {
         name: "frame",
