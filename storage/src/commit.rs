@@ -56,7 +56,7 @@ mod space;
 #[cfg(feature = "test-util")]
 mod stepper;
 
-pub use check::{CheckReport, Problem, check};
+pub use check::{CheckReport, Problem, check, check_with};
 pub use counters::StoreMetrics;
 pub use opening::{OpenReport, Seams};
 pub(crate) use opening::{engine_error, open_engine, read_meta};
@@ -292,6 +292,8 @@ impl Store for LogStore {
             encoded_size_bytes,
             changes,
         );
+        drop(tables);
+        shared.wake_idle_checkpointer();
         Ok(ticket)
     }
 

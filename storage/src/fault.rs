@@ -6,9 +6,11 @@
 
 mod disk;
 mod engine;
+mod steps;
 
-pub use disk::{DiskFault, DiskOperation, FaultDisk};
-pub use engine::{EngineFault, FaultEngine};
+pub use disk::{DiskFault, FaultDisk};
+pub use engine::{EngineFault, EngineOperation, FaultEngine};
+pub use steps::{DiskOperation, DiskStep, FileRole};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -10,12 +10,12 @@
 //!   RESTORING while a restore makes the folder; there is no FORMAT then
 //! ```
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::fs::TryLockError;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::commit::EngineKind;
-use crate::log::is_disk_full;
+use crate::log::{Disk, FileLock, is_disk_full};
 
 /// The folder format this release makes: covers the layout above and the keys of `key.rs`.
 const FORMAT: u32 = 1;
@@ -28,7 +28,7 @@ const TITLE: &str = "abide data folder";
 pub(crate) struct Folder {
     path: PathBuf,
     /// Its lock goes with the file, also when the process is killed.
-    _lock: File,
+    _lock: FileLock,
 }
 
 /// Why a store cannot be opened. Nothing was changed, except that an empty folder may have been created.
@@ -151,22 +151,23 @@ impl OpenError {
 
 impl Folder {
     /// Locks the folder, and makes it one when it is empty or absent.
-    pub(crate) fn open(path: &Path, engine: EngineKind) -> Result<Self, OpenError> {
+    pub(crate) fn open(
+        disk: &dyn Disk,
+        path: &Path,
+        engine: EngineKind,
+    ) -> Result<Self, OpenError> {
         let io_error = |source| OpenError::from_io(path, source);
-        if path.is_file() {
-            return Err(OpenError::NotAFolder { path: path.into() });
-        }
-        fs::create_dir_all(path).map_err(io_error)?;
+        make(disk, path)?;
         // Looked at before the lock file is made, so that a refused folder stays as it was.
-        let is_new = !check(path, engine)?;
-        let lock = lock(path)?;
-        if is_new && !check(path, engine)? {
-            create(path, engine).map_err(io_error)?;
+        let is_new = !check(disk, path, engine)?;
+        let lock = lock(disk, path)?;
+        if is_new && !check(disk, path, engine)? {
+            create(disk, path, engine).map_err(io_error)?;
         }
         for folder in FOLDERS {
-            fs::create_dir_all(path.join(folder)).map_err(io_error)?;
+            disk.create_folder(&path.join(folder)).map_err(io_error)?;
         }
-        sync_folder(path).map_err(io_error)?;
+        disk.sync_folder(path).map_err(io_error)?;
         Ok(Self {
             path: path.into(),
             _lock: lock,
@@ -174,50 +175,49 @@ impl Folder {
     }
 
     /// Locks a folder that exists, and says which engine it was made with. Makes nothing.
-    pub(crate) fn open_existing(path: &Path) -> Result<(Self, EngineKind), OpenError> {
+    pub(crate) fn open_existing(
+        disk: &dyn Disk,
+        path: &Path,
+    ) -> Result<(Self, EngineKind), OpenError> {
         let not_one = |problem: String| OpenError::NotADataFolder {
             path: path.into(),
             problem,
         };
-        let text = match fs::read_to_string(path.join("FORMAT")) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(not_one("there is no FORMAT".into()));
-            }
-            Err(source) => return Err(OpenError::from_io(path, source)),
-        };
+        let text = read_format(disk, path)?.ok_or_else(|| not_one("there is no FORMAT".into()))?;
         let name = text.lines().find_map(|line| line.strip_prefix("engine "));
         let name = name.ok_or_else(|| not_one("FORMAT names no engine".into()))?;
         let engine = EngineKind::from_name(name)
             .ok_or_else(|| not_one(format!("this build has no engine '{name}'")))?;
-        check(path, engine)?;
-        let lock = lock(path)?;
+        check(disk, path, engine)?;
+        let lock = lock(disk, path)?;
         let path = path.into();
         Ok((Self { path, _lock: lock }, engine))
     }
 
     /// Locks a folder that is absent or empty for a restore. Until
     /// [`finish_restore`](Self::finish_restore) it is no data folder.
-    pub(crate) fn begin_restore(path: &Path) -> Result<Self, OpenError> {
+    pub(crate) fn begin_restore(disk: &dyn Disk, path: &Path) -> Result<Self, OpenError> {
         let io_error = |source| OpenError::from_io(path, source);
-        if path.is_file() {
-            return Err(OpenError::NotAFolder { path: path.into() });
-        }
-        fs::create_dir_all(path).map_err(io_error)?;
+        make(disk, path)?;
         // Looked at before the lock file is made, so that a refused folder stays as it was.
-        if !is_empty(path).map_err(io_error)? {
+        if !disk
+            .list(path)
+            .map_err(io_error)?
+            .iter()
+            .all(|file| is_leftover(file))
+        {
             return Err(OpenError::NotADataFolder {
                 path: path.into(),
                 problem: "it is not empty".into(),
             });
         }
-        let lock = lock(path)?;
+        let lock = lock(disk, path)?;
         let begin = || {
-            File::create(path.join(RESTORING))?.sync_all()?;
+            disk.create(&path.join(RESTORING))?.sync()?;
             for folder in FOLDERS {
-                fs::create_dir(path.join(folder))?;
+                disk.create_folder(&path.join(folder))?;
             }
-            sync_folder(path)
+            disk.sync_folder(path)
         };
         begin().map_err(io_error)?;
         let path = path.into();
@@ -225,9 +225,9 @@ impl Folder {
     }
 
     /// Makes it a data folder; everything in it must be durable.
-    pub(crate) fn finish_restore(self, engine: EngineKind) -> io::Result<()> {
-        create(&self.path, engine)?;
-        fs::remove_file(self.path.join(RESTORING))
+    pub(crate) fn finish_restore(self, disk: &dyn Disk, engine: EngineKind) -> io::Result<()> {
+        create(disk, &self.path, engine)?;
+        disk.remove(&self.path.join(RESTORING))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -256,29 +256,24 @@ pub(crate) fn is_data_folder(path: &Path) -> bool {
 }
 
 /// Whether the folder is one already (`true`), or free to be made one.
-fn check(path: &Path, asked: EngineKind) -> Result<bool, OpenError> {
+fn check(disk: &dyn Disk, path: &Path, asked: EngineKind) -> Result<bool, OpenError> {
     let not_one = |problem: &str| OpenError::NotADataFolder {
         path: path.into(),
         problem: problem.into(),
     };
-    let text = match fs::read_to_string(path.join("FORMAT")) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let is_empty = is_empty(path).map_err(|source| OpenError::from_io(path, source))?;
-            return if is_empty {
-                Ok(false)
-            } else if path.join(RESTORING).exists() {
-                Err(not_one(
-                    "a restore into it was interrupted, remove the folder and restore again",
-                ))
-            } else {
-                Err(not_one("it has files but no FORMAT"))
-            };
-        }
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            return Err(not_one("FORMAT is no text"));
-        }
-        Err(source) => return Err(OpenError::from_io(path, source)),
+    let Some(text) = read_format(disk, path)? else {
+        let files = disk
+            .list(path)
+            .map_err(|source| OpenError::from_io(path, source))?;
+        return if files.iter().all(|file| is_leftover(file)) {
+            Ok(false)
+        } else if files.contains(&path.join(RESTORING)) {
+            Err(not_one(
+                "a restore into it was interrupted, remove the folder and restore again",
+            ))
+        } else {
+            Err(not_one("it has files but no FORMAT"))
+        };
     };
     let mut lines = text.lines();
     if lines.next() != Some(TITLE) {
@@ -308,70 +303,78 @@ fn check(path: &Path, asked: EngineKind) -> Result<bool, OpenError> {
     }
 }
 
-/// Whether there is nothing but what a creation leaves that was cut short.
-fn is_empty(path: &Path) -> io::Result<bool> {
-    for entry in fs::read_dir(path)? {
-        let name = entry?.file_name();
-        if name != "LOCK" && name != "FORMAT.tmp" && name != "lost+found" {
-            return Ok(false);
-        }
+/// The text of `FORMAT`; `None` when there is none.
+fn read_format(disk: &dyn Disk, path: &Path) -> Result<Option<String>, OpenError> {
+    match disk.read(&path.join("FORMAT")) {
+        Ok(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(OpenError::NotADataFolder {
+                path: path.into(),
+                problem: "FORMAT is no text".into(),
+            }),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(OpenError::from_io(path, source)),
     }
-    Ok(true)
 }
 
-fn create(path: &Path, engine: EngineKind) -> io::Result<()> {
+/// Makes the folder itself, where it is missing.
+fn make(disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
+    disk.create_folder(path)
+        .map_err(|source| match source.kind() {
+            // Nothing else stops the making of a folder that exists.
+            io::ErrorKind::AlreadyExists => OpenError::NotAFolder { path: path.into() },
+            _ => OpenError::from_io(path, source),
+        })
+}
+
+/// Whether the file is one that a creation leaves that was cut short.
+fn is_leftover(file: &Path) -> bool {
+    let leftovers = ["LOCK", "FORMAT.tmp", "lost+found"];
+    let name = file.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| leftovers.contains(&name))
+}
+
+fn create(disk: &dyn Disk, path: &Path, engine: EngineKind) -> io::Result<()> {
     let draft = path.join("FORMAT.tmp");
-    let mut file = File::create(&draft)?;
-    write!(file, "{TITLE}\nformat {FORMAT}\nengine {engine}\n")?;
-    file.sync_all()?;
-    fs::rename(&draft, path.join("FORMAT"))?;
-    sync_folder(path)?;
+    if disk.list(path)?.contains(&draft) {
+        disk.remove(&draft)?;
+    }
+    let file = disk.create(&draft)?;
+    let text = format!("{TITLE}\nformat {FORMAT}\nengine {engine}\n");
+    file.write_at(text.as_bytes(), 0)?;
+    file.sync()?;
+    disk.rename(&draft, &path.join("FORMAT"))?;
+    disk.sync_folder(path)?;
     // The name of the folder itself must be durable too.
     match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent),
-        _ => sync_folder(Path::new(".")),
+        Some(parent) if !parent.as_os_str().is_empty() => disk.sync_folder(parent),
+        _ => disk.sync_folder(Path::new(".")),
     }
 }
 
-fn lock(path: &Path) -> Result<File, OpenError> {
-    let io_error = |source| OpenError::from_io(path, source);
-    let mut options = OpenOptions::new();
-    let mut file = options
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path.join("LOCK"))
-        .map_err(io_error)?;
-    match file.try_lock() {
-        Ok(()) => {}
+fn lock(disk: &dyn Disk, path: &Path) -> Result<FileLock, OpenError> {
+    let file = path.join("LOCK");
+    match disk.lock(&file, &std::process::id().to_string()) {
+        Ok(lock) => Ok(lock),
         Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            let pid = file
-                .read_to_string(&mut text)
-                .ok()
-                .and_then(|_| text.trim().parse().ok());
-            return Err(OpenError::InUse {
+            let owner = disk.read(&file).unwrap_or_default();
+            let pid = String::from_utf8_lossy(&owner).trim().parse().ok();
+            Err(OpenError::InUse {
                 path: path.into(),
                 pid,
-            });
+            })
         }
-        Err(TryLockError::Error(source)) => return Err(io_error(source)),
+        Err(TryLockError::Error(source)) => Err(OpenError::from_io(path, source)),
     }
-    file.set_len(0)
-        .and_then(|()| file.rewind())
-        .and_then(|()| writeln!(file, "{}", std::process::id()))
-        .map_err(io_error)?;
-    Ok(file)
-}
-
-fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::log::RealDisk;
 
     fn temporary() -> tempfile::TempDir {
         tempfile::tempdir().unwrap()
@@ -392,18 +395,18 @@ mod tests {
     fn an_absent_folder_is_made_and_opens_again() {
         let temporary = temporary();
         let path = temporary.path().join("a/b");
-        drop(Folder::open(&path, ENGINE).unwrap());
+        drop(Folder::open(&RealDisk, &path, ENGINE).unwrap());
         assert_eq!(files(&path), ["FORMAT", "LOCK", "engine", "history", "log"]);
         let text = fs::read_to_string(path.join("FORMAT")).unwrap();
         assert_eq!(text, "abide data folder\nformat 1\nengine memory\n");
-        drop(Folder::open(&path, ENGINE).unwrap());
+        drop(Folder::open(&RealDisk, &path, ENGINE).unwrap());
     }
 
     #[test]
     fn an_open_folder_names_its_owner() {
         let temporary = temporary();
-        let _open = Folder::open(temporary.path(), ENGINE).unwrap();
-        match Folder::open(temporary.path(), ENGINE) {
+        let _open = Folder::open(&RealDisk, temporary.path(), ENGINE).unwrap();
+        match Folder::open(&RealDisk, temporary.path(), ENGINE) {
             Err(OpenError::InUse { pid, .. }) => assert_eq!(pid, Some(std::process::id())),
             other => panic!("{other:?}"),
         }
@@ -413,7 +416,7 @@ mod tests {
     fn a_folder_of_something_else_is_refused_and_left_alone() {
         let temporary = temporary();
         fs::write(temporary.path().join("holiday.jpg"), "x").unwrap();
-        let error = Folder::open(temporary.path(), ENGINE).unwrap_err();
+        let error = Folder::open(&RealDisk, temporary.path(), ENGINE).unwrap_err();
         assert!(matches!(error, OpenError::NotADataFolder { .. }), "{error}");
         assert_eq!(files(temporary.path()), ["holiday.jpg"]);
     }
@@ -423,7 +426,7 @@ mod tests {
         let temporary = temporary();
         fs::write(temporary.path().join("LOCK"), "1").unwrap();
         fs::write(temporary.path().join("FORMAT.tmp"), "aba").unwrap();
-        drop(Folder::open(temporary.path(), ENGINE).unwrap());
+        drop(Folder::open(&RealDisk, temporary.path(), ENGINE).unwrap());
     }
 
     #[test]
@@ -439,7 +442,7 @@ mod tests {
         ] {
             let temporary = temporary();
             fs::write(temporary.path().join("FORMAT"), text).unwrap();
-            let error = Folder::open(temporary.path(), ENGINE).unwrap_err();
+            let error = Folder::open(&RealDisk, temporary.path(), ENGINE).unwrap_err();
             let found = match &error {
                 OpenError::NewerFormat {
                     found: 2,

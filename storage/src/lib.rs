@@ -41,6 +41,7 @@ pub mod teeth;
 pub use batch::{Commit, KEY_SIZE_MAX_BYTES, OUTGOING_WAKE, Section, Write, WriteBatch};
 pub use commit::{
     CheckReport, EngineKind, LogStore, OpenReport, Options, Problem, Seams, StoreMetrics, check,
+    check_with,
 };
 #[cfg(feature = "test-util")]
 pub use commit::{Stepped, Stepper};
@@ -59,7 +60,7 @@ pub use id::{
     NAMESPACE_SIZE_MAX_BYTES, Namespace, Object, ObjectId, Timestamp, Version,
 };
 pub use image::{IMAGE_SIZE_MAX_BYTES, ImageError, ObjectImage, Rows};
-pub use log::{Disk, LogFile, RealDisk};
+pub use log::{Disk, FileLock, LogFile, RealDisk};
 pub use memory_store::{Aftermath, MemoryStore, Room};
 pub use store::{
     BoxFuture, CommitError, Direction, Effect, Health, ObjectSummary, Opened, ReadError, Scan,

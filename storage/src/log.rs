@@ -28,7 +28,7 @@ mod segment;
 mod spare;
 mod writer;
 
-pub use disk::{Disk, LogFile, RealDisk};
+pub use disk::{Disk, FileLock, LogFile, RealDisk};
 pub(crate) use groups::{Group, first_sequence, read_groups};
 pub(crate) use replay::{ReplayError, Replayed, replay};
 pub(crate) use spare::SpareMaker;

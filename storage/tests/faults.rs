@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use abide_storage::conformance::{self, Activation, put};
 use abide_storage::fault::{
-    DiskFault, DiskOperation, EngineFault, FaultDisk, FaultEngine, PowerSwitch,
+    DiskFault, DiskOperation, DiskStep, EngineFault, FaultDisk, FaultEngine, FileRole, PowerSwitch,
 };
 use abide_storage::{
     CommitError, Effect, EngineKind, Health, LogStore, MemoryEngine, Object, OpenError, Options,
@@ -44,8 +44,12 @@ impl Broken {
         let inner = Arc::new(MemoryEngine::new());
         let engine = Arc::new(FaultEngine::new(inner, PowerSwitch::never()));
         let log_store = open(folder.path(), options, &disk, &engine);
-        // The first segment, the timeline, the spare: from here on, the operations are those of commits.
-        while disk.operations(DiskOperation::Sync) < 3 {
+        // The header of the first segment, the spare: from here on, the operations are those of commits.
+        let spare_sync = DiskStep {
+            operation: DiskOperation::Sync,
+            file: FileRole::Spare,
+        };
+        while disk.steps().get(&spare_sync).copied() < Some(2) {
             std::thread::yield_now();
         }
         Self {
@@ -508,13 +512,13 @@ async fn a_damaged_log_is_refused_by_name_and_left_alone() {
 
     // A newer release's segment.
     let mut newer = whole;
-    newer[8] = 2;
+    newer[8] = 3;
     std::fs::write(&log, &newer).unwrap();
     assert!(matches!(
         reopen(),
         Err(OpenError::NewerFormat {
-            found: 2,
-            supported: 1,
+            found: 3,
+            supported: 2,
             ..
         })
     ));

@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicU64;
 use bytes::Bytes;
 
 use super::memtable::Memtable;
-use super::opening::{engine_error, open_engine, read_meta, replay_error};
+use super::opening::{Seams, engine_error, engine_failed, open_engine, read_meta, replay_error};
 use super::options::{EngineKind, Options};
 use super::recovery::{self, Recovered};
 use crate::batch::{OUTGOING_WAKE, Section};
@@ -21,7 +21,7 @@ use crate::engine::Engine;
 use crate::folder::{Folder, OpenError};
 use crate::id::{Namespace, ObjectId};
 use crate::key::{self, EngineKey, Meta};
-use crate::log::RealDisk;
+use crate::log::Disk;
 use crate::store::{Direction, ReadError, ScheduledAlarm};
 
 /// Rows read from the engine at a time.
@@ -81,18 +81,29 @@ const RESTORE_OBJECT: &str = "restore this object from a backup; the others are 
 /// [`OpenError`] when there is nothing to check: no data folder, in use, or an engine that does
 /// not open. A damaged log is a [`Problem`], not an error.
 pub fn check(path: &Path, options: &Options) -> Result<CheckReport, OpenError> {
-    let (folder, kind) = Folder::open_existing(path)?;
+    check_with(path, options, &Seams::default())
+}
+
+/// As [`check`] with another engine or file system beneath, for tests.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_with(path: &Path, options: &Options, seams: &Seams) -> Result<CheckReport, OpenError> {
+    let (folder, kind) = Folder::open_existing(&*seams.disk, path)?;
     let options = Options {
         engine: kind,
         ..options.clone()
     };
     let options = options.clamped();
     let unreadable = |error: ReadError| engine_error(&folder.engine(), error);
-    let engine = open_engine(&folder.engine(), &options)
-        .map_err(|error| engine_error(&folder.engine(), error))?;
+    let engine = match &seams.engine {
+        Some(engine) => engine.clone(),
+        None => open_engine(&folder.engine(), &options)
+            .map_err(|error| engine_failed(&folder.engine(), error))?,
+    };
     let meta = read_meta(&*engine).map_err(unreadable)?;
     let mut findings = Findings::new(kind);
-    let in_log = findings.read_log(&folder, meta)?;
+    let in_log = findings.read_log(&*seams.disk, &folder, meta)?;
     findings
         .read_engine(&*engine, in_log.as_ref())
         .map_err(unreadable)?;
@@ -143,9 +154,14 @@ impl Findings {
     }
 
     /// Answers the commits that the engine lacks; `None` when they cannot be read.
-    fn read_log(&mut self, folder: &Folder, meta: Meta) -> Result<Option<Memtable>, OpenError> {
+    fn read_log(
+        &mut self,
+        disk: &dyn Disk,
+        folder: &Folder,
+        meta: Meta,
+    ) -> Result<Option<Memtable>, OpenError> {
         let empty = Memtable::new(Arc::new(AtomicU64::new(0)));
-        match recovery::recover(&RealDisk, &folder.log(), meta.checkpoint, empty) {
+        match recovery::recover(disk, &folder.log(), meta.checkpoint, empty) {
             Ok(Recovered {
                 active, replayed, ..
             }) => {

@@ -6,7 +6,7 @@
 //! only then let go of the log's segments.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -68,6 +68,15 @@ impl Shared {
             self.wake_checkpointer();
         }
     }
+
+    /// Wakes the checkpointer if it waits for the rows that have just been put into the memtable: the committer
+    /// may have made them durable, and nudged, before they were there.
+    pub(super) fn wake_idle_checkpointer(&self) {
+        fence(Ordering::SeqCst);
+        if self.checkpointer_idle.load(Ordering::Relaxed) {
+            self.wake_checkpointer();
+        }
+    }
 }
 
 impl Checkpointer {
@@ -114,6 +123,9 @@ impl Checkpointer {
             }
             let is_idle = active.is_empty() && !shared.space.is_low();
             shared.checkpointer_idle.store(is_idle, Ordering::Release);
+            // With the fence of `wake_idle_checkpointer`: either the rows are seen here, or whoever
+            // put them there sees that nobody has.
+            fence(Ordering::SeqCst);
             if is_idle && shared.overlay.snapshot().active.is_empty() {
                 shared.checkpoint_wanted.wait(&mut wake);
             } else {
@@ -268,13 +280,13 @@ impl Checkpointer {
         thread::sleep(pause.min(PAUSE_MAX));
     }
 
-    fn note_checkpoint(&self, sequence: u64) -> Result<(), EngineError> {
+    fn note_checkpoint(&self, sequence: u64) -> Result<(), Interrupted> {
         let shared = &*self.shared;
         let meta = Meta {
             generation: self.keeper.generation,
             checkpoint: sequence,
         };
-        shared.engine.apply(&[meta.row()])?;
+        self.apply_piece(&[meta.row()])?;
         shared.engine.sync()?;
         self.keeper.note_checkpoint(sequence);
         Ok(())

@@ -203,6 +203,8 @@ impl Committer {
         for pending in group.drain(..) {
             pending.answer(Err(shared.space.refusal()));
         }
+        // Idle, it would not look at the disk again, and nobody else does: no commit gets that far now.
+        shared.wake_checkpointer();
         shared.durable_changed.notify_all();
         shared.settled.notify_waiters();
         shared.room.notify_waiters();

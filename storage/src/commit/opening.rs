@@ -1,5 +1,6 @@
 //! Opening a store: folder, engine, log, threads; and ending its threads.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
@@ -26,7 +27,7 @@ use crate::engine::{Engine, EngineError, MemoryEngine};
 use crate::folder::{Folder, OpenError};
 use crate::history::{HistoryError, Repository, Timeline};
 use crate::key::{self, Meta};
-use crate::log::{Disk, Log, LogOptions, RealDisk, ReplayError, SpareMaker};
+use crate::log::{Disk, Log, LogOptions, RealDisk, ReplayError, SpareMaker, is_disk_full};
 use crate::store::ReadError;
 
 /// An epoch is the generation of the opening, then a counter of this many bits.
@@ -99,12 +100,12 @@ pub(super) fn open(
     seams: Seams,
 ) -> Result<Arc<LogStore>, OpenError> {
     let options = options.clamped();
-    let folder = Folder::open(path, options.engine)?;
+    let folder = Folder::open(&*seams.disk, path, options.engine)?;
     let io_error = |error| OpenError::from_io(path, error);
     let engine = match seams.engine {
         Some(engine) => engine,
         None => open_engine(&folder.engine(), &options)
-            .map_err(|error| engine_error(&folder.engine(), error))?,
+            .map_err(|error| engine_failed(&folder.engine(), error))?,
     };
     let ground = Ground {
         root: folder.path(),
@@ -211,7 +212,7 @@ pub(super) fn assemble(ground: Ground<'_>, options: Options) -> Result<Assembled
     engine
         .apply(&[meta.row()])
         .and_then(|()| engine.sync())
-        .map_err(|error| engine_error(engine_folder, error))?;
+        .map_err(|error| engine_failed(engine_folder, error))?;
 
     let space = Space::new(disk, root.into(), options.disk_reserve_bytes);
     let shared = Arc::new(Shared {
@@ -292,14 +293,21 @@ fn open_history(disk: &Arc<dyn Disk>, folder: &Folder) -> Result<Repository, Ope
     })
 }
 
-#[cfg_attr(
-    not(any(feature = "sled", feature = "redb")),
-    expect(unused_variables, reason = "only engines on a disk have a folder")
-)]
+/// Opens the engine that the options name. Engines meet damage with errors, and some of it with a panic,
+/// which would say nothing of file and remedy.
 pub(crate) fn open_engine(
     folder: &Path,
     options: &Options,
 ) -> Result<Arc<dyn Engine>, EngineError> {
+    let opened = panic::catch_unwind(AssertUnwindSafe(|| open_engine_itself(folder, options)));
+    opened.unwrap_or_else(|_| Err(EngineError::Failed("it panicked over its files".into())))
+}
+
+#[cfg_attr(
+    not(any(feature = "sled", feature = "redb")),
+    expect(unused_variables, reason = "only engines on a disk have a folder")
+)]
+fn open_engine_itself(folder: &Path, options: &Options) -> Result<Arc<dyn Engine>, EngineError> {
     Ok(match options.engine {
         #[cfg(feature = "sled")]
         EngineKind::Sled => Arc::new(crate::engine::SledEngine::open(
@@ -319,6 +327,14 @@ pub(crate) fn read_meta(engine: &dyn Engine) -> Result<Meta, ReadError> {
     match engine.get(&key::meta())? {
         Some(bytes) => key::decode_value(&bytes),
         None => Ok(Meta::default()),
+    }
+}
+
+/// What an engine says while a folder is opened.
+pub(super) fn engine_failed(folder: &Path, error: EngineError) -> OpenError {
+    match error {
+        EngineError::Io(source) if is_disk_full(&source) => OpenError::from_io(folder, source),
+        error => engine_error(folder, error),
     }
 }
 

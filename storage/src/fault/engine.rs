@@ -11,8 +11,22 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::PowerSwitch;
+use super::steps::Steps;
 use crate::engine::{Engine, EngineError, Row, is_empty_range};
 use crate::store::Direction;
+
+/// A call of an engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum EngineOperation {
+    /// One row is read.
+    Get,
+    /// A range is read.
+    Scan,
+    /// Rows are changed.
+    Apply,
+    /// Changes are made durable.
+    Sync,
+}
 
 /// What happens at an operation instead of what should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +54,7 @@ pub struct FaultEngine {
 struct State {
     operations: u64,
     faults: BTreeMap<u64, EngineFault>,
+    steps: Steps<EngineOperation, EngineFault>,
     /// Applied since the last sync, in order.
     unsynced: Vec<Row>,
 }
@@ -67,6 +82,24 @@ impl FaultEngine {
         state.faults.insert(at, fault);
     }
 
+    /// Makes the `nth` call of this kind from now fail, counted from 1.
+    pub fn fault_at_step(&self, operation: EngineOperation, nth: u64, fault: EngineFault) {
+        self.state.lock().steps.fault_at(operation, nth, fault);
+    }
+
+    /// All calls so far.
+    #[must_use]
+    pub fn steps(&self) -> BTreeMap<EngineOperation, u64> {
+        self.state.lock().steps.counts()
+    }
+
+    /// Whether a fault has not been met yet.
+    #[must_use]
+    pub fn is_armed(&self) -> bool {
+        let state = self.state.lock();
+        !state.faults.is_empty() || state.steps.is_armed()
+    }
+
     /// Writing operations so far.
     #[must_use]
     pub fn operations(&self) -> u64 {
@@ -91,18 +124,34 @@ impl FaultEngine {
         Self::new(self.inner.clone(), switch)
     }
 
-    /// Counts an operation and answers its fault.
-    fn next_fault(&self) -> Result<Option<EngineFault>, EngineError> {
+    /// Counts a writing operation and answers its fault.
+    fn next_fault(&self, operation: EngineOperation) -> Result<Option<EngineFault>, EngineError> {
         self.switch.lock().count()?;
         let mut state = self.state.lock();
         state.operations += 1;
-        let operation = state.operations;
-        Ok(state.faults.remove(&operation))
+        let at = state.operations;
+        let at_step = state.steps.count(operation);
+        Ok(state.faults.remove(&at).or(at_step))
+    }
+
+    /// Counts a read, which may fail or stall.
+    fn read(&self, operation: EngineOperation) -> Result<(), EngineError> {
+        let fault = self.state.lock().steps.count(operation);
+        match fault {
+            None => Ok(()),
+            Some(EngineFault::Stall(duration)) => {
+                thread::sleep(duration);
+                Ok(())
+            }
+            Some(EngineFault::Fail | EngineFault::Tear) => Err(failed()),
+            Some(EngineFault::DiskFull) => Err(disk_full()),
+        }
     }
 }
 
 impl Engine for FaultEngine {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+        self.read(EngineOperation::Get)?;
         let state = self.state.lock();
         match state.unsynced.iter().rev().find(|row| row.key == key) {
             Some(row) => Ok(row.value.clone()),
@@ -120,6 +169,7 @@ impl Engine for FaultEngine {
         if is_empty_range(start, end) {
             return Ok(Vec::new());
         }
+        self.read(EngineOperation::Scan)?;
         let state = self.state.lock();
         let inner = self
             .inner
@@ -139,7 +189,7 @@ impl Engine for FaultEngine {
     }
 
     fn apply(&self, rows: &[Row]) -> Result<(), EngineError> {
-        let fault = self.next_fault()?;
+        let fault = self.next_fault(EngineOperation::Apply)?;
         match fault {
             None => {}
             Some(EngineFault::Stall(duration)) => thread::sleep(duration),
@@ -158,7 +208,7 @@ impl Engine for FaultEngine {
     }
 
     fn sync(&self) -> Result<(), EngineError> {
-        match self.next_fault()? {
+        match self.next_fault(EngineOperation::Sync)? {
             None => {}
             Some(EngineFault::Stall(duration)) => thread::sleep(duration),
             Some(EngineFault::Fail | EngineFault::Tear) => return Err(failed()),

@@ -1,14 +1,14 @@
 //! A folder of history: what is in it, and which timeline it belongs to.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::container::{Content, Header, Reader};
 use super::error::HistoryError;
 use super::groups::Origin;
-use crate::log::Disk;
+use crate::log::{Disk, FileLock};
 
 const TITLE: &str = "abide history";
 const FORMAT: u32 = 1;
@@ -131,7 +131,7 @@ impl Repository {
             return Ok(repository);
         }
         let io_error = |error| HistoryError::io(folder, error);
-        fs::create_dir_all(folder).map_err(io_error)?;
+        disk.create_folder(folder).map_err(io_error)?;
         let draft = folder.join(TIMELINE_DRAFT);
         for path in disk.list(folder).map_err(io_error)? {
             if path == draft {
@@ -185,14 +185,10 @@ impl Repository {
     }
 
     /// Keeps other processes from writing to the folder for as long as the file lives.
-    pub(super) fn lock(&self) -> Result<File, HistoryError> {
+    pub(super) fn lock(&self) -> Result<FileLock, HistoryError> {
         let path = self.folder.join("LOCK");
-        let mut options = OpenOptions::new();
-        let options = options.read(true).write(true).create(true).truncate(false);
-        let file = options.open(&path);
-        let file = file.map_err(|error| HistoryError::io(&path, error))?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
+        match self.disk.lock(&path, &std::process::id().to_string()) {
+            Ok(lock) => Ok(lock),
             Err(TryLockError::WouldBlock) => Err(HistoryError::InUse {
                 path: self.folder.clone(),
             }),

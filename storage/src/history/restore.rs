@@ -3,7 +3,6 @@
 //! `FORMAT` is written last, so that a restore that was cut short is no data folder; `RESTORING`
 //! says so to whoever tries to open it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -97,7 +96,7 @@ pub fn restore(
     let (after, up_to) = plan.replay;
 
     // From here on the folder is touched.
-    let folder = Folder::begin_restore(data).map_err(|error| match error {
+    let folder = Folder::begin_restore(&**disk, data).map_err(|error| match error {
         OpenError::NotADataFolder { path, .. } => HistoryError::NotEmpty { path },
         other => other.into(),
     })?;
@@ -125,10 +124,10 @@ pub fn restore(
     let history = folder.history();
     Repository::open_or_create(disk.clone(), &history, Timeline::random())?;
     drop(engine);
-    fs::File::open(data)
-        .and_then(|folder| folder.sync_all())
+    disk.sync_folder(data).map_err(io_error)?;
+    folder
+        .finish_restore(&**disk, options.engine)
         .map_err(io_error)?;
-    folder.finish_restore(options.engine).map_err(io_error)?;
     Ok(RestoreReport {
         last_commit: up_to,
         base_rows,

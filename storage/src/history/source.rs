@@ -54,7 +54,7 @@ impl StoppedSource {
         path: &Path,
         options: &Options,
     ) -> Result<Self, HistoryError> {
-        let (folder, kind) = Folder::open_existing(path)?;
+        let (folder, kind) = Folder::open_existing(&*disk, path)?;
         let options = Options {
             engine: kind,
             ..options.clone()

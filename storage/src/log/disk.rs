@@ -1,8 +1,9 @@
-//! The seam between the log and the file system, so that tests can make each operation fail.
+//! The seam between the store and the file system, so that tests can make each operation fail. The
+//! data folder and the log use nothing else; an engine brings its own files.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Seek as _, Write as _};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,8 +11,27 @@ use std::sync::Arc;
 use crate::clock;
 use crate::id::Timestamp;
 
-/// What the log needs of a file system. Every method may block.
+/// What the data folder and the log need of a file system. Every method may block.
 pub trait Disk: Send + Sync + fmt::Debug + 'static {
+    /// Makes a folder, and those above it, where they are missing.
+    ///
+    /// # Errors
+    /// As the operating system says; some of the folders may have been made.
+    fn create_folder(&self, folder: &Path) -> io::Result<()>;
+
+    /// Locks a file, which is made when it is missing, and writes `owner` into it. The lock holds for as
+    /// long as the value lives, and ends with the process at the latest.
+    ///
+    /// # Errors
+    /// [`TryLockError::WouldBlock`] when somebody else has it; otherwise as the operating system says.
+    fn lock(&self, path: &Path, owner: &str) -> Result<FileLock, TryLockError>;
+
+    /// The bytes of a small file.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+
     /// Opens an existing file for reading and writing.
     ///
     /// # Errors
@@ -69,6 +89,10 @@ pub trait Disk: Send + Sync + fmt::Debug + 'static {
     }
 }
 
+/// A lock on a file, given back when it is dropped.
+#[derive(Debug)]
+pub struct FileLock(#[expect(dead_code, reason = "the lock goes with the open file")] File);
+
 /// An open file of the log.
 pub trait LogFile: Send + Sync + fmt::Debug {
     /// Reads up to the end of `buffer` or of the file; answers the bytes read.
@@ -102,6 +126,31 @@ pub trait LogFile: Send + Sync + fmt::Debug {
 pub struct RealDisk;
 
 impl Disk for RealDisk {
+    fn create_folder(&self, folder: &Path) -> io::Result<()> {
+        fs::create_dir_all(folder)
+    }
+
+    fn lock(&self, path: &Path, owner: &str) -> Result<FileLock, TryLockError> {
+        let mut options = OpenOptions::new();
+        let mut file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(TryLockError::Error)?;
+        file.try_lock()?;
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{owner}"))
+            .map_err(TryLockError::Error)?;
+        Ok(FileLock(file))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        fs::read(path)
+    }
+
     fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
         Ok(Arc::new(RealFile(
             OpenOptions::new().read(true).write(true).open(path)?,

@@ -1,6 +1,7 @@
 //! What the fuzzers drive of the log: reading it again, whatever its files hold.
 
 use std::collections::BTreeMap;
+use std::fs::TryLockError;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::segment::{self, SegmentHeader};
-use super::{Disk, LogFile, ReplayError, Replayed, record, replay, segment_path};
+use super::{Disk, FileLock, LogFile, ReplayError, Replayed, record, replay, segment_path};
 use crate::id::Timestamp;
 
 /// Segments of a made-up log, and records in each.
@@ -258,6 +259,23 @@ fn read_only<T>() -> io::Result<T> {
 }
 
 impl Disk for Files {
+    fn create_folder(&self, _: &Path) -> io::Result<()> {
+        read_only()
+    }
+
+    fn lock(&self, _: &Path, _: &str) -> Result<FileLock, TryLockError> {
+        Err(TryLockError::Error(
+            io::ErrorKind::ReadOnlyFilesystem.into(),
+        ))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        match self.0.get(path) {
+            Some(file) => Ok(file.0.clone()),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
     fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
         match self.0.get(path) {
             Some(file) => Ok(file.clone()),

@@ -5,6 +5,7 @@
 //! acknowledged commits stood in the damaged place: opening must stop, not skip.
 
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -43,6 +44,8 @@ pub(super) struct FoundSegment {
     pub(super) header: SegmentHeader,
     /// Sequence of the first commit after this segment.
     pub(super) next_sequence: u64,
+    /// Where the last record begins; `end` when none was read.
+    pub(super) last_record: usize,
     /// Where the records end.
     pub(super) end: usize,
 }
@@ -117,7 +120,7 @@ pub(crate) fn replay(
     for pair in opened[..=first].windows(2) {
         replayed
             .segments
-            .push(pair[0].found(pair[1].header.first_sequence, 0));
+            .push(pair[0].found(pair[1].header.first_sequence, 0..0));
     }
     let mut before: Option<FoundSegment> = None;
     let mut progress = Progress::start(opened.len() - first);
@@ -251,12 +254,13 @@ impl OpenSegment {
         }
     }
 
-    fn found(&self, next_sequence: u64, end: usize) -> FoundSegment {
+    fn found(&self, next_sequence: u64, last_record: Range<usize>) -> FoundSegment {
         FoundSegment {
             path: self.path.clone(),
             header: self.header,
             next_sequence,
-            end,
+            last_record: last_record.start,
+            end: last_record.end,
         }
     }
 
@@ -273,6 +277,7 @@ impl OpenSegment {
         })?;
         let mut next_sequence = header.first_sequence;
         let mut offset = segment::HEADER_SIZE_BYTES;
+        let mut last_record = offset;
         while let Some(record) =
             record::read(header, &bytes, offset).filter(|r| r.first_sequence == next_sequence)
         {
@@ -291,9 +296,10 @@ impl OpenSegment {
                 .map_err(|problem| self.corrupt(offset, problem))?;
             }
             replayed.last_time = record.time.unwrap_or(replayed.last_time);
+            last_record = offset;
             offset += record.size_bytes;
         }
-        Ok((bytes, self.found(next_sequence, offset)))
+        Ok((bytes, self.found(next_sequence, last_record..offset)))
     }
 
     /// Makes sure that nothing acknowledged stands behind the last valid record. Answers the

@@ -70,7 +70,10 @@ impl Log {
     /// Continues the log that `replayed` describes, or starts one.
     ///
     /// What replay found may have been in the page cache only; it is made durable here, before
-    /// anybody can see it.
+    /// anybody can see it. The last record is written once more for that: the process before may have ended
+    /// because its sync failed, and then the kernel takes the record's pages for clean, and a sync
+    /// alone would answer `Ok` for what no disk ever got. No record before it can be like that, as
+    /// nothing is appended after a sync that failed.
     pub(crate) fn open(
         disk: Arc<dyn Disk>,
         folder: &Path,
@@ -85,12 +88,14 @@ impl Log {
         } = replayed;
         let current = match segments.pop() {
             Some(last) => {
-                for found in segments.iter().chain([&last]) {
+                for found in &segments {
                     disk.open(&found.path)?.sync()?;
                 }
+                let file = disk.open(&last.path)?;
+                write_again(&*file, last.last_record, last.end)?;
+                file.sync()?;
                 // Names of segments, too, may not have been durable yet.
                 disk.sync_folder(folder)?;
-                let file = disk.open(&last.path)?;
                 Current {
                     header: last.header,
                     file,
@@ -203,6 +208,7 @@ impl Log {
             path: closed.path,
             header: closed.header,
             next_sequence: self.next_sequence,
+            last_record: 0,
             end: usize::try_from(closed.offset).unwrap_or(usize::MAX),
         });
         Ok(())
@@ -282,7 +288,7 @@ fn make_first(disk: &dyn Disk, folder: &Path, size_bytes: u64) -> io::Result<Spa
 }
 
 /// Turns a spare into the segment `number`: its header is durable before it gets its name, its
-/// name before it gets records.
+/// name before it gets records. Without space the spare goes: it would take some of what is needed.
 fn start_segment(
     disk: &dyn Disk,
     folder: &Path,
@@ -294,18 +300,20 @@ fn start_segment(
         path: spare_path,
         file,
     } = spare;
-    let size_bytes = file.size_bytes().map_err(failure)?;
-    let header = SegmentHeader {
-        format: segment::FORMAT,
-        number,
-        first_sequence,
-        salt: fastrand::u64(..),
-        size_bytes,
-    };
-    file.write_at(&header.encode(), 0).map_err(failure)?;
-    file.sync().map_err(failure)?;
     let path = segment_path(folder, number);
-    disk.rename(&spare_path, &path).map_err(failure)?;
+    let named = write_header(&*file, number, first_sequence).and_then(|header| {
+        disk.rename(&spare_path, &path)?;
+        Ok(header)
+    });
+    let header = named.map_err(|error| {
+        let failure = failure(error);
+        if matches!(failure, AppendError::DiskFull(_))
+            && let Err(error) = disk.remove(&spare_path)
+        {
+            tracing::warn!(file = %spare_path.display(), %error, "an unused spare stays behind");
+        }
+        failure
+    })?;
     // From here on the log may already have this segment: going on in the one before it would
     // write commits twice under one sequence.
     disk.sync_folder(folder).map_err(AppendError::Failed)?;
@@ -315,6 +323,32 @@ fn start_segment(
         path,
         offset: segment::HEADER_SIZE_BYTES as u64,
     })
+}
+
+/// Makes the header of a spare durable.
+fn write_header(file: &dyn LogFile, number: u64, first_sequence: u64) -> io::Result<SegmentHeader> {
+    let header = SegmentHeader {
+        format: segment::FORMAT,
+        number,
+        first_sequence,
+        salt: fastrand::u64(..),
+        size_bytes: file.size_bytes()?,
+    };
+    file.write_at(&header.encode(), 0)?;
+    file.sync()?;
+    Ok(header)
+}
+
+/// Makes these bytes of a file dirty, so that the next sync writes them whatever became of the last one.
+fn write_again(file: &dyn LogFile, start: usize, end: usize) -> io::Result<()> {
+    if start == end {
+        return Ok(());
+    }
+    let mut bytes = vec![0; end - start];
+    if file.read_at(&mut bytes, start as u64)? < bytes.len() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    file.write_at(&bytes, start as u64)
 }
 
 fn failure(error: io::Error) -> AppendError {

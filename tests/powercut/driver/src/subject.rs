@@ -1,10 +1,11 @@
 //! What the power is cut under.
 
+use std::fs::TryLockError;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use abide_storage::{Disk, EngineKind, LogFile, Options, RealDisk, Seams};
+use abide_storage::{Disk, EngineKind, FileLock, LogFile, Options, RealDisk, Seams};
 
 /// What a workload writes to and a check opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +76,18 @@ impl Subject {
 struct Unsynced<T>(T);
 
 impl Disk for Unsynced<RealDisk> {
+    fn create_folder(&self, folder: &Path) -> io::Result<()> {
+        self.0.create_folder(folder)
+    }
+
+    fn lock(&self, path: &Path, owner: &str) -> Result<FileLock, TryLockError> {
+        self.0.lock(path, owner)
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.0.read(path)
+    }
+
     fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
         Ok(Arc::new(Unsynced(self.0.open(path)?)))
     }
