@@ -70,7 +70,6 @@ impl AdminClient {
     }
 
     /// Changes something that takes its time: the answer comes in lines.
-    #[expect(dead_code, reason = "for the first command that needs it")]
     pub(crate) async fn change_in_lines<B, I, E>(
         &self,
         method: Method,
@@ -87,7 +86,6 @@ impl AdminClient {
     }
 
     /// Asks for one value.
-    #[expect(dead_code, reason = "for the first command that needs it")]
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, AdminError> {
         let response = self.send(Method::GET, path, Bytes::new()).await?;
         self.value(response).await

@@ -50,6 +50,14 @@ settings! {
     /// go on, so that the store never meets the very end of the disk; it recovers by itself.
     disk_reserve: Size, "ABIDE_DISK_RESERVE", Size::mib(64), Size::mib(1) => Size::gib(1_024);
 
+    /// What the past may take on disk, in the data folder's history/: commits, and copies of the
+    /// store to begin with. abide restore goes back in it. 0 keeps none; backups need it only to
+    /// be incremental however long the log does not reach back.
+    history_size: Size, "ABIDE_HISTORY_SIZE", Size::gib(1), Size::bytes(0) => Size::gib(65_536);
+
+    /// How far back the past is kept, as long as history_size allows.
+    history_age: Span, "ABIDE_HISTORY_AGE", Span::secs(604_800), Span::secs(60) => Span::secs(31_536_000);
+
     /// What is logged: a level, or directives such as "info,abide_storage=debug".
     log_filter: String, "ABIDE_LOG_FILTER", "info".to_owned();
 

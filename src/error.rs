@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 use abide_actors::RegisterError;
-use abide_storage::OpenError;
+use abide_storage::{HistoryError, OpenError};
 
 use crate::admin_client::AdminError;
 use crate::config::ConfigError;
@@ -42,6 +42,15 @@ pub enum Error {
     Unsound {
         /// How many.
         count: u64,
+    },
+    /// A backup, a restore, or a look into history.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// `abide backup --verify` found damage, and has told it.
+    #[error("the backups have {count} damaged file{}, told above", if *count == 1 { "" } else { "s" })]
+    Damaged {
+        /// How many.
+        count: usize,
     },
     /// A command did not get from a running server what it asked for.
     #[error(transparent)]
@@ -86,6 +95,8 @@ impl Error {
             | Self::Unsound { .. }
             | Self::ObjectFile { .. }
             | Self::File { .. }
+            | Self::History(_)
+            | Self::Damaged { .. }
             | Self::Process(_) => 1,
         }
     }

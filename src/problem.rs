@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use abide_actors::{ActorError, CallError, ConnectError, ImageError, MemoryExhausted, Refusal};
-use abide_storage::{CommitError, Effect};
+use abide_storage::{CommitError, Effect, HistoryError};
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::response::{IntoResponse, Response};
@@ -19,9 +19,9 @@ use http::header::{self, HeaderName, HeaderValue};
 use serde::Serialize;
 
 pub(crate) use code::{
-    ADMIN_REFUSED, BODY_TIMEOUT, BODY_TOO_LARGE, BODY_UNREADABLE, CODES, Code, INVALID_BODY,
-    INVALID_HANDSHAKE, METHOD_NOT_ALLOWED, NOT_FOUND, OVERLOADED, SSE_NOT_SUPPORTED,
-    TOO_MANY_CONNECTIONS, UNSUPPORTED_MEDIA_TYPE, UPGRADE_REQUIRED,
+    ADMIN_REFUSED, BACKUP_FAILED, BACKUP_REFUSED, BODY_TIMEOUT, BODY_TOO_LARGE, BODY_UNREADABLE,
+    CODES, Code, INVALID_BODY, INVALID_HANDSHAKE, METHOD_NOT_ALLOWED, NOT_FOUND, OVERLOADED,
+    SSE_NOT_SUPPORTED, TOO_MANY_CONNECTIONS, UNSUPPORTED_MEDIA_TYPE, UPGRADE_REQUIRED,
 };
 
 use crate::http::Busy;
@@ -337,6 +337,29 @@ impl From<ImageError> for Problem {
             ImageError::TooLarge { .. } => &code::IMAGE_TOO_LARGE,
             ImageError::Call(error) => return error.into(),
         };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<HistoryError> for Problem {
+    fn from(error: HistoryError) -> Self {
+        let kind = match &error {
+            HistoryError::NotARepository { .. }
+            | HistoryError::NewerFormat { .. }
+            | HistoryError::OtherTimeline { .. }
+            | HistoryError::Ahead { .. }
+            | HistoryError::InUse { .. }
+            | HistoryError::NotRetained { .. }
+            | HistoryError::NotEmpty { .. }
+            | HistoryError::VolatileEngine => &code::BACKUP_REFUSED,
+            HistoryError::Corrupt { .. }
+            | HistoryError::Open(_)
+            | HistoryError::Engine(_)
+            | HistoryError::Interrupted
+            | HistoryError::DiskFull { .. }
+            | HistoryError::Io { .. } => &code::BACKUP_FAILED,
+        };
+        // Whoever asks is the operator, and must know which file.
         Self::new(kind, error.to_string())
     }
 }

@@ -308,6 +308,8 @@ async fn open_store(config: &Config) -> Result<OpenStore> {
     let options = Options {
         engine,
         disk_reserve_bytes: config.disk_reserve.as_usize() as u64,
+        history_age: config.history_age.duration(),
+        history_size_bytes: config.history_size.as_usize() as u64,
         ..Options::default()
     };
     let path = config.data.clone();

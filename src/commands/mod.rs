@@ -8,12 +8,16 @@
 //! malformed command line, 3 no server answers, 4 the outcome is unknown because the answer was lost.
 
 mod admin;
+mod backup;
 mod check;
 mod export;
 mod fork;
+mod history;
 mod import;
+mod meter;
 mod object;
 mod objects;
+mod restore;
 mod settings;
 
 use clap::Subcommand;
@@ -23,12 +27,15 @@ use crate::error::Result;
 /// Every command but `serve`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Backup(backup::Backup),
     Check(Box<check::Check>),
     Config(settings::PrintSettings),
     Export(export::Export),
     Fork(fork::ForkObject),
     Import(import::Import),
+    History(history::History),
     Objects(objects::Objects),
+    Restore(restore::Restore),
 }
 
 impl Command {
@@ -38,12 +45,15 @@ impl Command {
     /// What is told on standard error; [`Error::exit_code`](crate::Error) is the process's.
     pub(crate) async fn run(self) -> Result<()> {
         match self {
+            Self::Backup(command) => command.run().await,
             Self::Check(command) => command.run(),
             Self::Config(command) => command.run(),
             Self::Export(command) => command.run().await,
             Self::Fork(command) => command.run().await,
             Self::Import(command) => command.run().await,
+            Self::History(command) => command.run().await,
             Self::Objects(command) => command.run().await,
+            Self::Restore(command) => command.run(),
         }
     }
 }

@@ -50,6 +50,7 @@ codes! {
     BODY_TIMEOUT = "body-timeout", 408, "Body took too long";
     OBJECT_EXISTS = "object-exists", 409, "Object exists already";
     VERSION_MISMATCH = "version-mismatch", 412, "Object is at another version";
+    BACKUP_REFUSED = "backup-refused", 409, "Backup cannot be made like this";
     BODY_TOO_LARGE = "body-too-large", 413, "Body too large";
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type", 415, "Arguments of a type that cannot be read";
     ACTOR_ERROR = "actor-error", 422, "Refused by the object";
@@ -62,6 +63,7 @@ codes! {
     UPGRADE_REQUIRED = "upgrade-required", 426, "A session needs a WebSocket";
     IDEMPOTENCY_KEYS_FULL = "idempotency-keys-full", 429, "Too many idempotency keys on the object";
     ACTOR_PANICKED = "actor-panicked", 500, "Object's code failed";
+    BACKUP_FAILED = "backup-failed", 500, "Backup or history could not be read or written";
     CALL_DROPPED = "call-dropped", 500, "Call dropped without an answer";
     COMMIT_UNKNOWN = "commit-unknown", 500, "Outcome of the commit unknown";
     STATE_UNREADABLE = "state-unreadable", 500, "Stored state cannot be read";

@@ -1,5 +1,8 @@
 //! What the admin API says in JSON, for both ends of it: `http/admin/` and `admin_client.rs`.
 
+use std::path::PathBuf;
+
+use abide_storage::{BackupReport, HistoryReport, Progress, Span, Step};
 use serde::{Deserialize, Serialize};
 
 /// One line of an answer that comes in many (newline-delimited JSON). The last line is an `end`
@@ -24,6 +27,112 @@ pub(crate) struct Refused {
     pub(crate) detail: String,
     /// "none" or "unknown".
     pub(crate) effect: String,
+}
+
+/// What a backup is asked for.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BackupAsked {
+    /// Folder of backups on the server's machine, as an absolute path.
+    pub(crate) to: PathBuf,
+    /// Whether a new base is made even if there is one to build on.
+    #[serde(default)]
+    pub(crate) full: bool,
+}
+
+/// How far a backup is.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct BackupProgress {
+    /// "base" or "commits".
+    pub(crate) step: String,
+    /// Parts of a thousand of the step.
+    pub(crate) permille: u16,
+}
+
+/// What a backup has written.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct BackupDone {
+    /// Rows of a new base; absent when none was needed.
+    pub(crate) base_rows: Option<u64>,
+    /// Commits added.
+    pub(crate) commits: u64,
+    /// Size of the files added.
+    pub(crate) written_bytes: u64,
+    /// The last commit that can be restored now.
+    pub(crate) last_commit: u64,
+}
+
+/// What is retained of the past.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Retained {
+    /// 32 hex digits: which line of commits this is.
+    pub(crate) timeline: String,
+    /// Bases.
+    pub(crate) bases: u64,
+    /// Size of bases and commits, without the log.
+    pub(crate) size_bytes: u64,
+    /// What can be restored, in order.
+    pub(crate) spans: Vec<RetainedSpan>,
+}
+
+/// States that can be restored.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RetainedSpan {
+    /// After this commit; 0 is the empty store.
+    pub(crate) first: u64,
+    /// To after this one.
+    pub(crate) last: u64,
+    /// When the first was written, as RFC 3339 writes it.
+    pub(crate) first_time: String,
+    /// When the last was written.
+    pub(crate) last_time: String,
+}
+
+impl From<BackupReport> for BackupDone {
+    fn from(report: BackupReport) -> Self {
+        let BackupReport {
+            base_rows,
+            commits,
+            written_bytes,
+            last_commit,
+        } = report;
+        Self {
+            base_rows,
+            commits,
+            written_bytes,
+            last_commit,
+        }
+    }
+}
+
+impl From<Progress> for BackupProgress {
+    fn from(progress: Progress) -> Self {
+        let step = match progress.step {
+            Step::Base => "base",
+            Step::Commits => "commits",
+        };
+        Self {
+            step: step.to_owned(),
+            permille: progress.permille,
+        }
+    }
+}
+
+impl From<HistoryReport> for Retained {
+    fn from(report: HistoryReport) -> Self {
+        let span = |span: Span| RetainedSpan {
+            first: span.first,
+            last: span.last,
+            first_time: span.first_time.to_string(),
+            last_time: span.last_time.to_string(),
+        };
+        Self {
+            timeline: report.timeline.to_string(),
+            bases: report.bases,
+            size_bytes: report.size_bytes,
+            spans: report.spans.into_iter().map(span).collect(),
+        }
+    }
 }
 
 /// One object of a listing.

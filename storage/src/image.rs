@@ -37,6 +37,11 @@ const CARRIED: [Section; 4] = [
     Section::Idempotency,
 ];
 
+/// Whether images have the rows of this section.
+pub(crate) fn is_carried(section: Section) -> bool {
+    CARRIED.contains(&section)
+}
+
 /// An object at one version. See the [module's documentation](self) for what is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectImage {

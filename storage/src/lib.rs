@@ -53,7 +53,8 @@ pub use engine::{Engine, EngineError, MemoryEngine, Row};
 pub use folder::OpenError;
 pub use history::{
     Backup, BackupMode, BackupReport, HistoryError, HistoryReport, Progress, Restore,
-    RestoreReport, Span, Step, Target, Timeline, VerifyReport, backup, history, restore, verify,
+    RestoreReport, Span, Step, Target, Timeline, VerifyReport, backup, history, object_at, restore,
+    verify,
 };
 pub use id::{
     Epoch, InvalidNamespace, InvalidObjectId, InvalidTimestamp, NAME_SIZE_MAX_BYTES,

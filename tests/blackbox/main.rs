@@ -8,6 +8,7 @@ mod support;
 
 #[cfg(test)]
 mod admin;
+mod backup;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! below `/admin/v1/`: JSON in and out, errors as everywhere. It asks for no password; `guard.rs`
 //! keeps web pages away from it. One file per subject; its client is `admin_client.rs`.
 
+mod backup;
 mod guard;
 mod health;
 mod json;
@@ -32,6 +33,8 @@ pub(crate) fn routes(app: Arc<App>) -> Router {
             "/admin/v1/objects/{namespace}/{name}/fork",
             post(object::fork),
         )
+        .route("/admin/v1/backup", post(backup::create))
+        .route("/admin/v1/history", get(backup::history))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(app.clone(), guard::guard));
     Router::new()

@@ -81,7 +81,7 @@ fn permille(key: &[u8]) -> u16 {
     }
 }
 
-fn push(draft: &mut Draft<'_>, key: &[u8], value: &[u8]) -> Result<(), HistoryError> {
+pub(super) fn push(draft: &mut Draft<'_>, key: &[u8], value: &[u8]) -> Result<(), HistoryError> {
     let key_size = u16::try_from(key.len()).expect("keys of an engine have at most 2,090 bytes");
     let value_size = u32::try_from(value.len()).expect("a value is smaller than a commit");
     draft.push(&[

@@ -322,10 +322,6 @@ impl Reader {
         })
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// An error about the place the reader is at.
     pub(super) fn corrupt(&self, problem: &str) -> HistoryError {
         HistoryError::corrupt(&self.path, self.offset, problem)

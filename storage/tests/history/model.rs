@@ -3,10 +3,12 @@
 
 use std::path::Path;
 
-use abide_storage::{BackupMode, EngineKind, HistoryError, Span, Target, Timestamp, history};
+use abide_storage::{
+    BackupMode, EngineKind, HistoryError, Section, Span, Target, Timestamp, history, object_at,
+};
 
 use crate::restored::compare;
-use crate::written::{Written, options};
+use crate::written::{OBJECTS, Written, object, options};
 
 /// Backups of a stopped folder, between rounds of commits.
 async fn round(engine: EngineKind, seed: u64) {
@@ -47,6 +49,8 @@ async fn check_span(written: &mut Written, backups: &Path, span: Span) {
         let target = Target::Sequence(sequence);
         compare(backups, target, &written.options, expected).await;
     }
+    let sequence = written.random.u64(first..=last);
+    check_objects(written, backups, sequence);
     // To a time: exactly the commits written by then.
     for _ in 0..2 {
         let (from, to) = (span.first_time.0, span.last_time.0);
@@ -55,6 +59,24 @@ async fn check_span(written: &mut Written, backups: &Path, span: Span) {
         let expected = &written.states[sequence];
         let target = Target::Time(time);
         compare(backups, target, &written.options, expected).await;
+    }
+}
+
+/// Each object alone, as of one commit.
+fn check_objects(written: &Written, from: &Path, sequence: u64) {
+    let expected = &written.states[usize::try_from(sequence).unwrap()];
+    for number in 0..OBJECTS {
+        let target = Target::Sequence(sequence);
+        let image = object_at(from, &object(number), target).unwrap();
+        let version = expected.versions[number as usize];
+        assert_eq!(image.is_some(), version > 0);
+        let Some(image) = image else { continue };
+        assert_eq!(image.version.0, version);
+        let found: Vec<_> = image.section(Section::Data).collect();
+        let wanted = expected.rows.iter();
+        let wanted = wanted.filter(|((of, _), _)| *of == number);
+        let wanted: Vec<_> = wanted.map(|((_, key), value)| (key, value)).collect();
+        assert_eq!(found, wanted, "object {number} at {sequence}");
     }
 }
 

@@ -8,7 +8,7 @@ use abide_storage::fault::{DiskFault, DiskOperation, PowerSwitch};
 use abide_storage::{Backup, EngineKind, HistoryReport, Options, Step, Target, Timestamp, history};
 
 use crate::restored::compare;
-use crate::written::{Written, options};
+use crate::written::{Written, object, options};
 
 /// With history of everything.
 fn remembering(engine: EngineKind) -> Options {
@@ -94,6 +94,10 @@ async fn history_goes_back_behind_the_segments_of_the_log() {
         let spans = written.history().spans;
         assert_eq!(spans.len(), 1, "{spans:?}");
         assert_eq!((spans[0].first, spans[0].last), (0, written.last_commit()));
+        let store = written.store.clone().unwrap();
+        let image = store.object_at(&object(0), Target::Sequence(7)).unwrap();
+        assert_eq!(image.unwrap().version.0, written.states[7].versions[0]);
+        drop(store);
         written.crash();
         assert!(!written.path().join("log/000000000001.log").exists());
         let path = written.path().to_path_buf();

@@ -13,6 +13,8 @@ pub(super) struct Arguments {
     pub(super) value_size_bytes: usize,
     /// Keys each writer goes round: few are the state rows of an actor, many a growing table.
     pub(super) keys: u64,
+    /// What history may take, bytes; 0 keeps none.
+    pub(super) history_size_bytes: u64,
 }
 
 impl Arguments {
@@ -24,6 +26,7 @@ impl Arguments {
             writers: vec![1, 16, 64, 256],
             value_size_bytes: 100,
             keys: 30,
+            history_size_bytes: 0,
         };
         let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
         while let Some(word) = words.next() {
@@ -32,6 +35,9 @@ impl Arguments {
                 "--seconds" => arguments.duration = Duration::from_secs_f64(value.parse().unwrap()),
                 "--rounds" => arguments.rounds = value.parse().unwrap(),
                 "--keys" => arguments.keys = value.parse().unwrap(),
+                "--history-mib" => {
+                    arguments.history_size_bytes = value.parse::<u64>().unwrap() << 20;
+                }
                 "--value" => arguments.value_size_bytes = value.parse().unwrap(),
                 "--writers" => {
                     arguments.writers = value.split(',').map(|n| n.parse().unwrap()).collect();

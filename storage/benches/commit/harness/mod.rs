@@ -165,6 +165,7 @@ fn run(subject: &Subject, writers: usize, arguments: &Arguments) -> Run {
         Kind::Log(engine) => {
             let options = Options {
                 engine,
+                history_size_bytes: arguments.history_size_bytes,
                 ..Options::default()
             };
             let store = LogStore::open(path, options).unwrap();
