@@ -3,19 +3,26 @@
 //! ```text
 //!   0        1
 //! +--------+---------------------------------------------+
-//! |  0x01  |  bincode 2, standard configuration           |
-//! +--------+---------------------------------------------+
+//! |  0x01  |  bincode 2, standard configuration           |   a type in its first form
+//! +--------+----------+----------------------------------+
+//! |  0x02  | form (1) |  bincode 2, as above             |   a type that has changed since
+//! +--------+----------+----------------------------------+
 //! ```
 //!
 //! **readable-forever**: the format byte lets a release read what its predecessors wrote, and
-//! refuse, by name, what a newer one wrote. A payload must be consumed to its last byte: left-over bytes mean that the
+//! refuse, by name, what a newer one wrote. A type that grows gets a number for its new form and keeps
+//! the old ones to read: [`form`] says which it is, [`decode`] and [`decode_form`] read it. A payload must be consumed to its last byte: left-over bytes mean that the
 //! value was written by another type than the one it is read as.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The format this release writes.
+/// The format of a type in its first form.
 const FORMAT: u8 = 0x01;
+/// The format of a type in a later form, whose number is the next byte.
+const FORMAT_OF_FORMS: u8 = 0x02;
+/// The form that [`encode`] writes.
+const FIRST_FORM: u8 = 1;
 
 /// Appends the encoded value to `out`.
 ///
@@ -23,8 +30,32 @@ const FORMAT: u8 = 0x01;
 /// [`EncodeError`] when the value's own `Serialize` fails, such as a sequence of unknown length.
 /// `out` is as it was before.
 pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    encode_after(&[FORMAT], value, out)
+}
+
+/// Appends a value of a type in its form `form`, which is 2 or more.
+///
+/// # Errors
+/// As [`encode`].
+///
+/// # Panics
+/// When `form` is below 2: the first form is what [`encode`] writes.
+pub fn encode_form<T: Serialize + ?Sized>(
+    form: u8,
+    value: &T,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    assert!(form > FIRST_FORM, "later forms of a type count from 2");
+    encode_after(&[FORMAT_OF_FORMS, form], value, out)
+}
+
+fn encode_after<T: Serialize + ?Sized>(
+    head: &[u8],
+    value: &T,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
     let size_before = out.len();
-    out.push(FORMAT);
+    out.extend_from_slice(head);
     match bincode::serde::encode_into_std_write(value, out, bincode::config::standard()) {
         Ok(_) => Ok(()),
         Err(error) => {
@@ -34,22 +65,47 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(),
     }
 }
 
+/// The form a value was written in: 1 by [`encode`], else as given to [`encode_form`].
+///
+/// # Errors
+/// [`DecodeError`]; nothing has an effect.
+pub fn form(bytes: &[u8]) -> Result<u8, DecodeError> {
+    match bytes {
+        [FORMAT_OF_FORMS, form, ..] if *form > FIRST_FORM => Ok(*form),
+        [FORMAT_OF_FORMS, ..] => Err(DecodeError::Malformed("no form of any type".to_owned())),
+        _ => format_of(bytes, FORMAT_OF_FORMS).map(|_payload| FIRST_FORM),
+    }
+}
+
+/// Reads a value that [`encode_form`] wrote, in the form that [`form`] says.
+///
+/// # Errors
+/// [`DecodeError`]; nothing has an effect.
+pub fn decode_form<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    form(bytes)?;
+    decode_whole(bytes.get(2..).unwrap_or_default())
+}
+
 /// Reads a value that [`encode`] of this or an older release wrote.
 ///
 /// # Errors
 /// [`DecodeError`]; nothing has an effect.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    decode_whole(format_of(bytes, FORMAT)?)
+}
+
+/// The payload of the first format; an error for any other, which names the highest one that
+/// would have done.
+fn format_of(bytes: &[u8], supported: u8) -> Result<&[u8], DecodeError> {
     let (&format, payload) = bytes.split_first().ok_or(DecodeError::Empty)?;
     match format {
-        FORMAT => {}
-        0 => return Err(DecodeError::UnknownFormat),
-        found => {
-            return Err(DecodeError::NewerFormat {
-                found,
-                supported: FORMAT,
-            });
-        }
+        FORMAT => Ok(payload),
+        0 => Err(DecodeError::UnknownFormat),
+        found => Err(DecodeError::NewerFormat { found, supported }),
     }
+}
+
+fn decode_whole<T: DeserializeOwned>(payload: &[u8]) -> Result<T, DecodeError> {
     let (value, consumed) =
         decode_payload(payload).map_err(|error| DecodeError::Malformed(error.to_string()))?;
     match payload.len() - consumed {
@@ -180,6 +236,41 @@ mod tests {
             }
         );
         assert!(error.to_string().contains("written by a newer release"));
+    }
+
+    /// As above: on disks.
+    #[test]
+    fn golden_bytes_of_a_later_form() {
+        let mut bytes = Vec::new();
+        encode_form(2, &sample(), &mut bytes).unwrap();
+        assert_eq!(
+            bytes,
+            [
+                0x02, 0x02, 0xfb, 0x2c, 0x01, 0x03, 0xc3, 0xa4, b'b', 0x01, 0x01
+            ]
+        );
+        assert_eq!(form(&bytes), Ok(2));
+        assert_eq!(decode_form(&bytes), Ok(sample()));
+        assert!(decode::<Sample>(&bytes).is_err(), "it is no first form");
+        bytes.push(0);
+        let trailing = DecodeError::TrailingBytes { count: 1 };
+        assert_eq!(decode_form::<Sample>(&bytes), Err(trailing));
+    }
+
+    #[test]
+    fn the_form_of_what_nobody_wrote_is_an_error() {
+        assert_eq!(form(&encoded(&7_u64)), Ok(1));
+        assert_eq!(form(&[]), Err(DecodeError::Empty));
+        assert_eq!(form(&[0, 2]), Err(DecodeError::UnknownFormat));
+        for malformed in [&[2][..], &[2, 0], &[2, 1, 7]] {
+            assert!(matches!(form(malformed), Err(DecodeError::Malformed(_))));
+            assert!(decode_form::<u64>(malformed).is_err());
+        }
+        let newer = DecodeError::NewerFormat {
+            found: 3,
+            supported: 2,
+        };
+        assert_eq!(form(&[3, 2]), Err(newer));
     }
 
     #[test]
