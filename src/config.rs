@@ -146,6 +146,28 @@ settings! {
     /// of the object on disk, not in memory.
     senders_per_object_max: usize, "ABIDE_SENDERS_PER_OBJECT_MAX", 100_000, 1 => 100_000_000;
 
+    /// Alarms of one object, parked ones included; one more fails the turn that sets it. They are loaded
+    /// with their object.
+    alarms_per_object_max: usize, "ABIDE_ALARMS_PER_OBJECT_MAX", 1_024, 1 => 65_536;
+
+    /// Failures in a row after which an alarm is parked until an operator runs it; 0: it is retried
+    /// for ever, at last every 1,024 seconds.
+    alarm_retries_max: u32, "ABIDE_ALARM_RETRIES_MAX", 0, 0 => 1_000_000;
+
+    /// Alarms of one object that fire in a second, in the long run. More are slowed down to that, with a
+    /// warning: an alarm that always sets itself for at once should not take the server.
+    alarm_rate_max: u32, "ABIDE_ALARM_RATE_MAX", 100, 1 => 100_000;
+
+    /// Alarms of one object that may fire at once before alarm_rate_max slows them down.
+    alarm_burst_max: u32, "ABIDE_ALARM_BURST_MAX", 2_048, 1 => 1_000_000;
+
+    /// Alarms in a row, each set by the one before for at once, after which the next is parked as a
+    /// loop; 0: they go on for ever, as fast as alarm_rate_max lets them.
+    alarm_chain_max: u32, "ABIDE_ALARM_CHAIN_MAX", 10_000, 0 => 1_000_000_000;
+
+    /// Alarms on the whole server whose turns are not over; others that are due wait for them.
+    alarms_in_flight_max: usize, "ABIDE_ALARMS_IN_FLIGHT_MAX", 4_096, 1 => 1_048_576;
+
     /// Activations before idle ones are evicted: those out of use for the longest.
     activations_max: usize, "ABIDE_ACTIVATIONS_MAX", 1_000_000, 1 => 100_000_000;
 

@@ -20,8 +20,9 @@ use serde::Serialize;
 
 pub(crate) use code::{
     ADMIN_REFUSED, BACKUP_FAILED, BACKUP_REFUSED, BODY_TIMEOUT, BODY_TOO_LARGE, BODY_UNREADABLE,
-    CODES, Code, INVALID_BODY, INVALID_HANDSHAKE, METHOD_NOT_ALLOWED, NOT_FOUND, OVERLOADED,
-    SSE_NOT_SUPPORTED, TOO_MANY_CONNECTIONS, UNSUPPORTED_MEDIA_TYPE, UPGRADE_REQUIRED,
+    CODES, Code, INVALID_ARGUMENTS, INVALID_BODY, INVALID_HANDSHAKE, INVALID_OBJECT,
+    METHOD_NOT_ALLOWED, NOT_FOUND, OVERLOADED, SSE_NOT_SUPPORTED, TOO_MANY_CONNECTIONS,
+    UNSUPPORTED_MEDIA_TYPE, UPGRADE_REQUIRED,
 };
 
 use crate::http::Busy;
@@ -222,6 +223,8 @@ impl From<CallError> for Problem {
             | CallError::UnknownMethod { .. }
             | CallError::NoCallback { .. }
             | CallError::InvalidArguments { .. }
+            | CallError::UnknownAlarm { .. }
+            | CallError::InvalidCron(_)
             | CallError::IdempotencyKeyReused { .. }
             | CallError::DeadlineExceeded { .. }
             | CallError::Deadlock { .. }
@@ -243,6 +246,8 @@ fn call_code(error: &CallError) -> &'static Code {
         CallError::NotARead { .. } => &code::NOT_A_READ,
         CallError::NoCallback { .. } => &code::NO_CALLBACK,
         CallError::InvalidArguments { .. } => &code::INVALID_ARGUMENTS,
+        CallError::UnknownAlarm { .. } => &code::UNKNOWN_ALARM,
+        CallError::InvalidCron(_) => &code::INVALID_CRON,
         CallError::Overloaded { .. } => &code::OVERLOADED,
         CallError::MemoryExhausted(_) => &code::MEMORY_EXHAUSTED,
         CallError::IdempotencyKeyReused { .. } => &code::IDEMPOTENCY_KEY_REUSED,
@@ -299,6 +304,7 @@ impl From<ActorError> for Problem {
         // A code of ours keeps its page; one the actor made up is explained in general.
         let kind = match &*refusal.code {
             "call-failed" => &code::CALL_FAILED,
+            "invalid-cron" => &code::INVALID_CRON,
             _ => &code::ACTOR_ERROR,
         };
         let mut problem = Self::new(kind, refusal.message).effect(refusal.effect);

@@ -2,6 +2,7 @@
 
 mod address;
 mod admin;
+pub(crate) mod alarms;
 mod encoding;
 mod idempotency;
 mod object_file;

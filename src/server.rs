@@ -340,6 +340,12 @@ fn limits(config: &Config) -> Limits {
         senders_per_object_max: config.senders_per_object_max,
         activations_max: config.activations_max,
         memory_max_bytes: config.memory_budget_bytes(),
+        alarms_per_object_max: config.alarms_per_object_max,
+        alarm_retries_max: (config.alarm_retries_max > 0).then_some(config.alarm_retries_max),
+        alarm_rate_max: config.alarm_rate_max,
+        alarm_burst_max: config.alarm_burst_max,
+        alarm_chain_max: (config.alarm_chain_max > 0).then_some(config.alarm_chain_max),
+        alarms_in_flight_max: config.alarms_in_flight_max,
         ..Limits::default()
     }
 }

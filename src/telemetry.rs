@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use abide_actors::{Memory, NamespaceInfo, Stats};
+use abide_actors::{AlarmStats, Memory, NamespaceInfo, Stats};
 use abide_storage::StoreMetrics;
 use http::StatusCode;
 use tracing_subscriber::EnvFilter;
@@ -73,6 +73,7 @@ impl Metrics {
 struct Snapshot<'a> {
     http: &'a Metrics,
     runtime: Stats,
+    alarms: AlarmStats,
     uptime: Duration,
     memory: &'a Memory,
     admission: &'a Admission,
@@ -230,6 +231,30 @@ static METRICS: &[Metric] = &[
         help: "How long a task that was ready last waited for a thread.",
         read: |s| u64::try_from(s.admission.lag().as_micros()).unwrap_or(u64::MAX),
     },
+    Metric {
+        name: "abide_alarms_in_flight",
+        kind: "gauge",
+        help: "Alarms that have fired and whose turns are not over.",
+        read: |s| s.alarms.in_flight as u64,
+    },
+    Metric {
+        name: "abide_alarms_fired_total",
+        kind: "counter",
+        help: "Alarms handed to their objects, retries included.",
+        read: |s| s.alarms.fired,
+    },
+    Metric {
+        name: "abide_alarms_slowed_total",
+        kind: "counter",
+        help: "Alarms put off because their object fires more than alarm_rate_max.",
+        read: |s| s.alarms.slowed,
+    },
+    Metric {
+        name: "abide_alarms_parked_total",
+        kind: "counter",
+        help: "Alarms that fire no more until they are run or set again: a human must look.",
+        read: |s| s.alarms.parked,
+    },
 ];
 
 /// Those of a store with a commit log.
@@ -287,6 +312,7 @@ pub(crate) fn render(app: &App) -> String {
     let snapshot = Snapshot {
         http: &app.metrics,
         runtime: app.runtime.stats(),
+        alarms: app.runtime.alarm_stats(),
         uptime: app.uptime(),
         memory: app.runtime.memory(),
         admission: &app.admission,

@@ -215,12 +215,9 @@ pub(crate) fn reject(node: &Arc<Node>, slot: &Arc<Slot>, envelope: Envelope, err
                 node.disconnected_again(slot, session, close);
             }
         }
-        Envelope::Alarm { name, due } => {
+        Envelope::Alarm(fired) => {
             tracing::error!(object = %slot.object(), %error, "an alarm is due, but the object cannot be activated");
-            let name = Bytes::copy_from_slice(name.as_bytes());
-            let object = slot.object().clone();
-            let alarm = abide_storage::ScheduledAlarm { due, object, name };
-            node.alarms.put_off(node, alarm, TRY_AGAIN_LATER);
+            node.alarms.put_off(node, fired.alarm, TRY_AGAIN_LATER);
         }
         Envelope::Sent(sent) => drop(sent.reply.send(Err(error.clone()))),
         Envelope::Wake { due } => {
@@ -233,6 +230,7 @@ pub(crate) fn reject(node: &Arc<Node>, slot: &Arc<Slot>, envelope: Envelope, err
             node.alarms.put_off(node, alarm, TRY_AGAIN_LATER);
         }
         Envelope::Image(work) => work.refuse(error.clone().into()),
+        Envelope::RunAlarm { reply, .. } => drop(reply.send(Err(error.clone()))),
         Envelope::Forget { .. } | Envelope::Evict => {}
     }
 }

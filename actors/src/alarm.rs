@@ -1,17 +1,30 @@
-//! Alarms: durable wake-ups by name. This file holds one object's alarms and the table of
-//! retries; `scheduler.rs` holds the node's clockwork.
+//! Alarms: durable wake-ups by name. This file holds one object's alarms and the table of retries.
+//!
+//! `row.rs` is an alarm as it is stored, `cron.rs` says when one recurs, `scheduler.rs` is the node's
+//! clockwork, `pace.rs` the budget that each object has of it; `status.rs` is what can be seen of
+//! alarms, and `listing.rs` finds it for operators.
 
+mod cron;
+mod listing;
+mod pace;
+mod row;
 mod scheduler;
+mod status;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use abide_storage::{Object, ScheduledAlarm, Section, Timestamp, Write, WriteBatch, codec};
+use abide_storage::{Object, ScheduledAlarm, Section, Timestamp, Write, WriteBatch};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 
-pub(crate) use scheduler::{Change, Scheduler, TRY_AGAIN, TRY_AGAIN_LATER};
+pub use cron::{Cron, InvalidCron};
+pub(crate) use listing::list;
+pub use row::Parked;
+pub(crate) use row::{AlarmRow, Failure, NEVER, Standing};
+pub use scheduler::AlarmStats;
+pub(crate) use scheduler::{Change, Fired, Scheduler, TRY_AGAIN, TRY_AGAIN_LATER};
+pub use status::{AlarmError, AlarmPage, AlarmQuery, AlarmState, AlarmStatus};
 
 use crate::rng::Rng;
 use crate::teeth::{Tooth, broken};
@@ -31,15 +44,43 @@ pub(crate) fn retry_wait(failures: u32, rng: &Rng) -> Duration {
     Duration::from_millis(wait_ms + rng.jitter_ms(wait_ms / RETRY_JITTER_DIVISOR))
 }
 
-/// One stored alarm.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct AlarmRow {
-    /// When actor code set it for.
-    pub(crate) scheduled: Timestamp,
-    /// When it is to fire: `scheduled`, or the time of the next retry. `None`: parked.
-    pub(crate) due: Option<Timestamp>,
-    /// Failures in a row.
-    pub(crate) retries: u32,
+/// An alarm that its predecessor set for a moment no later than this has been set for at once: a
+/// link of a chain, which the loop guard counts. Below what a timer can tell, above what a turn takes.
+const AT_ONCE: Duration = Duration::from_millis(10);
+
+/// What a turn has staged of an alarm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Setting {
+    pub(crate) at: Timestamp,
+    pub(crate) cron: Option<Cron>,
+}
+
+impl Setting {
+    /// The row of an alarm that was set by the handler of `predecessor`, if by any.
+    ///
+    /// A chain of alarms that set each other for at once, under whatever names, is a loop that only
+    /// its budget slows down. Above `chain_max` links the next one is parked.
+    pub(crate) fn row(
+        self,
+        predecessor: Option<&AlarmRow>,
+        now: Timestamp,
+        chain_max: Option<u32>,
+    ) -> AlarmRow {
+        let is_link = self.at <= now + AT_ONCE;
+        let chain = match predecessor {
+            Some(predecessor) if is_link => predecessor.chain.saturating_add(1),
+            _ => 0,
+        };
+        let row = AlarmRow {
+            chain,
+            cron: self.cron.map(|cron| cron.text().clone()),
+            ..AlarmRow::new(self.at)
+        };
+        if chain_max.is_some_and(|max| chain > max) {
+            return row.parked(now, Parked::Loop);
+        }
+        row
+    }
 }
 
 /// The alarms of one object, as last committed or on their way.
@@ -56,8 +97,8 @@ impl AlarmTable {
         let mut alarms = BTreeMap::new();
         for (name, row) in rows {
             let name = std::str::from_utf8(&name).map_err(|error| error.to_string())?;
-            let mut row: AlarmRow =
-                codec::decode(&row).map_err(|error| format!("alarm '{name}': {error}"))?;
+            let mut row =
+                AlarmRow::decode(&row).map_err(|error| format!("alarm '{name}': {error}"))?;
             if broken(Tooth::LoseRetryCount) {
                 row.retries = 0;
             }
@@ -94,6 +135,12 @@ impl AlarmTable {
             .get(name)
             .filter(|_| !hidden)
             .map(|row| row.scheduled)
+    }
+
+    /// What actor code sees, or an operator: all but the one whose handler runs.
+    pub(crate) fn visible(&self) -> impl Iterator<Item = (&Arc<str>, &AlarmRow)> {
+        let is_visible = |name: &Arc<str>| self.hidden.as_ref() != Some(name);
+        self.rows.iter().filter(move |(name, _)| is_visible(name))
     }
 
     pub(crate) fn hide(&mut self, name: Option<Arc<str>>) {
@@ -148,33 +195,29 @@ impl AlarmTable {
             // Nothing to store, but the scheduler lets go of an alarm when it fires it: one that
             // its own handler set again, for the same moment, must be given back.
             changes.extend(
-                row.and_then(|row| row.due)
+                row.and_then(|row| row.due())
                     .map(|due| Change::Insert(entry(due))),
             );
             return;
         }
-        if let Some(due) = before.and_then(|row| row.due) {
+        if let Some(before) = before {
             batch.writes.push(Write::UnscheduleAlarm {
-                due,
+                due: before.indexed_at(),
                 name: key.clone(),
             });
-            changes.push(Change::Remove(entry(due)));
+            changes.extend(before.due().map(|due| Change::Remove(entry(due))));
         }
         let section = Section::Alarm;
         if let Some(row) = row {
-            if let Some(due) = row.due {
-                batch.writes.push(Write::ScheduleAlarm {
-                    due,
-                    name: key.clone(),
-                });
-                changes.push(Change::Insert(entry(due)));
-            }
-            let mut value = Vec::new();
-            codec::encode(&row, &mut value).expect("three plain fields always encode");
+            batch.writes.push(Write::ScheduleAlarm {
+                due: row.indexed_at(),
+                name: key.clone(),
+            });
+            changes.extend(row.due().map(|due| Change::Insert(entry(due))));
             batch.writes.push(Write::Put {
                 section,
                 key,
-                value: value.into(),
+                value: row.encode().into(),
             });
             self.rows.insert(name.clone(), row);
         } else {
@@ -199,5 +242,30 @@ mod tests {
                 "{failures}: {wait:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_chain_counts_what_is_set_for_at_once_by_an_alarm() {
+        let now = Timestamp(1_000_000);
+        let set = |at: u64, predecessor: Option<&AlarmRow>| {
+            let setting = Setting {
+                at: Timestamp(at),
+                cron: None,
+            };
+            setting.row(predecessor, now, Some(2))
+        };
+        let mut last = set(now.0, None);
+        for link in 1..=2 {
+            last = set(now.0 + 10, Some(&last));
+            assert_eq!(
+                (last.chain, last.due()),
+                (link, Some(Timestamp(now.0 + 10)))
+            );
+        }
+        assert_eq!(set(now.0 + 11, Some(&last)).chain, 0, "later is no loop");
+        assert_eq!(set(0, None).chain, 0, "set by a call");
+        let parked = set(0, Some(&last));
+        let why = Parked::Loop;
+        assert_eq!(parked.standing, Standing::Parked { since: now, why });
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use abide_storage::{CommitError, Effect, Object, ReadError, Version};
 use tokio::time::Instant;
 
+use crate::alarm::InvalidCron;
 use crate::idempotency::IdempotencyKey;
 use crate::memory::MemoryExhausted;
 use crate::payload::{Encoding, InvalidPayload, Payload};
@@ -191,6 +192,17 @@ pub enum CallError {
         /// Which argument, and what was expected.
         problem: InvalidPayload,
     },
+    /// The object has no alarm of this name. Nothing happened.
+    #[error("object {object} has no alarm '{name}'")]
+    UnknownAlarm {
+        /// Which object.
+        object: Object,
+        /// As asked for.
+        name: String,
+    },
+    /// A cron expression or its time zone cannot be used. Nothing happened.
+    #[error(transparent)]
+    InvalidCron(#[from] InvalidCron),
     /// The mailbox is full, or the call waited in it for half of its time while others waited behind
     /// it. Nothing happened.
     #[error("object {object} has {waiting} messages waiting")]
@@ -308,6 +320,8 @@ impl CallError {
             | Self::NotARead { .. }
             | Self::NoCallback { .. }
             | Self::InvalidArguments { .. }
+            | Self::UnknownAlarm { .. }
+            | Self::InvalidCron(_)
             | Self::Overloaded { .. }
             | Self::MemoryExhausted(_)
             | Self::IdempotencyKeyReused { .. }
@@ -389,6 +403,9 @@ impl fmt::Display for ActorError {
 impl<E: std::error::Error + 'static> From<E> for ActorError {
     fn from(error: E) -> Self {
         let any: &dyn std::any::Any = &error;
+        if any.is::<InvalidCron>() {
+            return Self::new("invalid-cron", error.to_string());
+        }
         match any.downcast_ref::<CallError>() {
             // A refusal passed on keeps its code, status and data.
             Some(CallError::Actor(refusal)) => refusal.clone(),
@@ -399,6 +416,7 @@ impl<E: std::error::Error + 'static> From<E> for ActorError {
             Some(own @ CallError::LimitExceeded { .. }) => {
                 Self::new("limit-exceeded", own.to_string())
             }
+            Some(own @ CallError::InvalidCron(_)) => Self::new("invalid-cron", own.to_string()),
             Some(own @ CallError::Unencodable { .. }) => {
                 Self::new("unencodable", own.to_string()).status(500)
             }

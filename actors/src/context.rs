@@ -14,6 +14,7 @@ pub use storage::{Storage, StorageMut};
 pub use when::When;
 
 use crate::actor::Actor;
+use crate::alarm::AlarmStatus;
 use crate::call::{CallError, Deadline, Origin};
 use crate::handle::{Callee, Recipient};
 use crate::session::{Frame, Session, SessionId};
@@ -101,12 +102,15 @@ impl<A: ?Sized> Context<A> {
     /// crashes. One of the same name is replaced; the classic single alarm has the name `""`. A time
     /// that has passed means at once.
     ///
+    /// With a [`Cron`](crate::Cron) it recurs: the commit of each of its turns sets it for the next time, unless the
+    /// turn sets or cancels it itself. Times that pass while the server is down are one turn, not
+    /// many; [`Alarm::scheduled`](crate::Alarm::scheduled) is the first of them.
+    ///
     /// # Errors
     /// [`CallError::LimitExceeded`] when the object has too many alarms or the name is too long;
     /// nothing is staged.
     pub fn set_alarm(&mut self, name: &str, when: impl Into<When>) -> Result<(), CallError> {
-        let at = when.into().seen_from(self.now());
-        self.turn.set_alarm(name, at)
+        self.turn.stage_alarm(name, when.into())
     }
 
     /// Cancels an alarm; of one that is not set it does nothing.
@@ -118,6 +122,13 @@ impl<A: ?Sized> Context<A> {
     #[must_use]
     pub fn alarm(&self, name: &str) -> Option<Timestamp> {
         self.turn.alarm(name)
+    }
+
+    /// The object's alarms by name, with what this turn has staged: when each fires next, how often
+    /// it has failed, why it is parked. The one whose callback runs is not among them.
+    #[must_use]
+    pub fn alarms(&self) -> Vec<AlarmStatus> {
+        self.turn.alarms()
     }
 
     /// The object's sessions, in the order they came.

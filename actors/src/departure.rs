@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use abide_storage::{Effect as Effects, ObjectImage, ScheduledAlarm, Version};
+use abide_storage::{Effect as Effects, ObjectImage, Timestamp, Version};
 use tokio::sync::oneshot;
 
-use crate::alarm::{Change, TRY_AGAIN};
+use crate::alarm::{Change, Fired, TRY_AGAIN};
 use crate::body::Body;
 use crate::call::{CallError, Reply};
 use crate::catalog::Slot;
@@ -107,7 +107,12 @@ pub(crate) enum Answer {
         close: Close,
     },
     /// An alarm's turn; a failed commit leaves the alarm in the index, so it must fire again.
-    Alarm(ScheduledAlarm),
+    Alarm(Fired),
+    /// An operator's wish that an alarm run now.
+    RunAlarm {
+        reply: oneshot::Sender<Result<Timestamp, CallError>>,
+        result: Result<Timestamp, CallError>,
+    },
 }
 
 impl Held for Departure {
@@ -142,6 +147,7 @@ impl Held for Departure {
             Answer::Sent { reply, result } => drop(reply.send(result)),
             Answer::Export { answer, result } => drop(answer.send(result)),
             Answer::Replace { answer, result } => drop(answer.send(result)),
+            Answer::RunAlarm { reply, result } => drop(reply.send(result)),
             Answer::Connect {
                 session,
                 reply,
@@ -183,6 +189,7 @@ impl Held for Departure {
             Answer::Sent { reply, .. } => drop(reply.send(Err(error))),
             Answer::Export { answer, .. } => drop(answer.send(Err(error.into()))),
             Answer::Replace { answer, .. } => drop(answer.send(Err(error.into()))),
+            Answer::RunAlarm { reply, .. } => drop(reply.send(Err(error))),
             Answer::Connect { session, reply, .. } => {
                 self.slot.sessions.remove(&session);
                 drop(reply.send(Err(error.into())));
@@ -193,7 +200,9 @@ impl Held for Departure {
                     .outbound
                     .close(Close::new(Close::INTERNAL_ERROR, error.to_string()));
             }
-            Answer::Alarm(alarm) => self.node.alarms.put_off(&self.node, alarm, TRY_AGAIN),
+            Answer::Alarm(fired) => {
+                self.node.alarms.put_off(&self.node, fired.alarm, TRY_AGAIN);
+            }
             Answer::Disconnected { session, close } => {
                 self.node.disconnected_again(&self.slot, session, close);
             }

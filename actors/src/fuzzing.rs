@@ -1,9 +1,9 @@
 //! What the fuzzers in `tests/fuzz/` drive. Not part of the API.
 
-use abide_storage::{Timestamp, codec};
+use abide_storage::Timestamp;
 use bytes::Bytes;
 
-use crate::alarm::{AlarmRow, AlarmTable};
+use crate::alarm::{AlarmRow, AlarmTable, Cron, Failure, Parked, Setting};
 
 /// The rows of an object's alarms: any bytes load or are refused, and what loads is kept under
 /// the name it was stored with.
@@ -17,31 +17,36 @@ pub fn alarm_rows(data: &[u8]) {
         let name = str::from_utf8(name).expect("a name that loaded is text");
         let loaded = table.get(name).expect("the row was loaded");
         assert_eq!(table.scheduled(name), Some(loaded.scheduled));
-        assert_eq!(
-            codec::decode::<AlarmRow>(&encoded(loaded)).as_ref(),
-            Ok(loaded)
-        );
+        assert_eq!(AlarmRow::decode(&loaded.encode()).as_ref(), Ok(loaded));
+        // Whatever its cron expression says, its next time is told or refused in good time.
+        if let Some(next) = loaded.clone().recurring(loaded.scheduled) {
+            assert!(next.indexed_at() >= loaded.scheduled.min(crate::alarm::NEVER));
+        }
     }
 }
 
-/// An alarm that is set, and one that is parked.
+/// Alarms as release 0.1.0 wrote them at first, set and parked; then what is written today: set,
+/// recurring, failed, parked.
 #[must_use]
 pub fn alarm_rows_seeds() -> Vec<Vec<u8>> {
-    let row = |due, retries| AlarmRow {
-        scheduled: Timestamp(1_767_225_600_000),
-        due,
-        retries,
-    };
-    let rows = [
-        row(Some(Timestamp(1_767_225_602_000)), 1),
-        row(None, 70_000),
+    let first_forms = [
+        &b"\x01\xfd\x00\xa8\xda\x76\x9b\x01\0\0\x01\xfd\xd0\xaf\xda\x76\x9b\x01\0\0\x01"[..],
+        b"\x01\xfd\x00\xa8\xda\x76\x9b\x01\0\0\0\xfc\x70\x11\x01\0",
     ];
-    rows.map(|row| [b"expiry", &encoded(&row)[..]].concat())
-        .to_vec()
-}
-
-fn encoded(row: &AlarmRow) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    codec::encode(row, &mut bytes).expect("three plain fields always encode");
-    bytes
+    let at = Timestamp(1_767_225_600_000);
+    let set = AlarmRow::new(at);
+    let cron = Cron::new("30 2 * * MON-FRI", "Europe/Berlin").ok();
+    let recurring = Setting { at, cron }.row(None, at, None);
+    let failed = AlarmRow {
+        retries: 70_000,
+        failure: Some(Failure::new(at, "as it was told to")),
+        ..recurring.clone()
+    };
+    let parked = failed.clone().parked(at, Parked::Failures);
+    let todays = [set, recurring, failed, parked].map(|row| row.encode());
+    first_forms
+        .into_iter()
+        .chain(todays.iter().map(Vec::as_slice))
+        .map(|row| [b"expiry", row].concat())
+        .collect()
 }

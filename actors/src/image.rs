@@ -240,7 +240,7 @@ pub(crate) fn view(image: &ObjectImage, kind: &dyn Kind) -> ImageView {
         let set = table.get(&name)?;
         let view = AlarmView {
             scheduled: set.scheduled,
-            due: set.due,
+            due: set.due(),
             retries: set.retries,
             row: row.clone(),
         };

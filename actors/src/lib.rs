@@ -46,6 +46,10 @@ pub use abide_macros::{actor, call};
 #[doc(hidden)]
 pub use actor::generated as __private;
 pub use actor::{Actor, ActorKind, State};
+pub use alarm::{
+    AlarmError, AlarmPage, AlarmQuery, AlarmState, AlarmStats, AlarmStatus, Cron, InvalidCron,
+    Parked,
+};
 pub use body::{Body, BodyError};
 pub use call::{Access, ActorError, Call, CallChain, CallError, Deadline, Origin, Reply};
 pub use clock::Clock;

@@ -14,6 +14,7 @@ use abide_storage::{ObjectId, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use crate::alarm::Fired;
 use crate::body::Body;
 use crate::call::{Access, Call, CallError, Deadline, Origin, Reply};
 use crate::connect::ConnectError;
@@ -46,9 +47,11 @@ pub(crate) enum Envelope {
         close: Close,
         attempt: Attempt,
     },
-    Alarm {
+    Alarm(Fired),
+    /// An operator has an alarm run now, parked or not. The answer is the time it is due.
+    RunAlarm {
         name: Arc<str>,
-        due: Timestamp,
+        reply: oneshot::Sender<Result<Timestamp, CallError>>,
     },
     /// A message from another object, or from this one.
     Sent(Box<Sent>),
@@ -106,6 +109,7 @@ impl Envelope {
             // their size.
             Self::Disconnected { .. }
             | Self::Alarm { .. }
+            | Self::RunAlarm { .. }
             | Self::Wake { .. }
             | Self::Forget { .. }
             | Self::Evict => return 0,

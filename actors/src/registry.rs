@@ -32,6 +32,15 @@ pub struct Limits {
     pub alarms_per_object_max: usize,
     /// Failures after which an alarm is parked; `None` never gives up.
     pub alarm_retries_max: Option<u32>,
+    /// Alarms of one object that fire in a second, in the long run; more are slowed down to that.
+    pub alarm_rate_max: u32,
+    /// Alarms of one object that fire at once before `alarm_rate_max` slows them down.
+    pub alarm_burst_max: u32,
+    /// Alarms in a row, each set by the one before for at once, after which the next is parked;
+    /// `None` lets them go on.
+    pub alarm_chain_max: Option<u32>,
+    /// Alarms on the node whose turns are not over; later ones wait for a place.
+    pub alarms_in_flight_max: usize,
     /// How long an object keeps the reply of a call with an idempotency key for whoever repeats it.
     pub idempotency_retention: Duration,
     /// Replies one object keeps for idempotency keys before a call with a new key gets
@@ -64,6 +73,10 @@ impl Default for Limits {
             sessions_per_object_max: 100_000,
             alarms_per_object_max: 1_024,
             alarm_retries_max: None,
+            alarm_rate_max: 100,
+            alarm_burst_max: 2_048,
+            alarm_chain_max: Some(10_000),
+            alarms_in_flight_max: 4_096,
             idempotency_retention: Duration::from_secs(24 * 60 * 60),
             idempotency_keys_max: 10_000,
             send_retention: Duration::from_secs(7 * 24 * 60 * 60),

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use abide_storage::{Effect, Namespace, ObjectImage, Store, Version};
+use abide_storage::{Effect, Namespace, ObjectImage, ReadError, Store, Timestamp, Version};
 use tokio::sync::oneshot;
 
+use crate::alarm::{self, AlarmPage, AlarmQuery, AlarmStats};
 use crate::body::Body;
 use crate::call::{Call, CallError, Deadline, Origin, Reply};
 use crate::clock::Clock;
@@ -386,6 +387,47 @@ impl Runtime {
                 to: to.to_string(),
             })
         }
+    }
+
+    /// What the clockwork of alarms has done.
+    #[must_use]
+    pub fn alarm_stats(&self) -> AlarmStats {
+        self.0.alarms.stats()
+    }
+
+    /// One page of the alarms of all objects.
+    ///
+    /// # Errors
+    /// [`ReadError`]. No effect.
+    ///
+    /// # Cancel safety
+    /// Yes.
+    pub async fn alarms(&self, query: AlarmQuery) -> Result<AlarmPage, ReadError> {
+        alarm::list(&self.0, query).await
+    }
+
+    /// Has an alarm run now, whether it is pending or parked, with its failures counted anew; gives
+    /// the time it is now due, which is durable when this returns. What its turn then does, the
+    /// listing and the log tell.
+    ///
+    /// # Errors
+    /// [`CallError::UnknownAlarm`] when the object has none of this name; those of a message that
+    /// could not be handed over or committed.
+    ///
+    /// # Cancel safety
+    /// The alarm may be run all the same.
+    pub async fn run_alarm(
+        &self,
+        target: &Target,
+        name: &str,
+        deadline: Deadline,
+    ) -> Result<Timestamp, CallError> {
+        self.0.refuse_when_draining()?;
+        self.0.description(target)?;
+        let (reply, answer) = oneshot::channel();
+        let name = name.into();
+        self.0.push(target, Envelope::RunAlarm { name, reply })?;
+        answered(answer, deadline).await
     }
 
     /// Refuses what is new, lets every turn under way finish and become durable, ends every

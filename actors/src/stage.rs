@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use abide_storage::Timestamp;
 use bytes::Bytes;
 
+use crate::alarm::Setting;
 use crate::call::CallError;
 use crate::memory::{Charge, Memory};
 use crate::registry::Limits;
@@ -21,7 +21,7 @@ pub(crate) struct Stage {
     /// Key-value rows; `None` deletes.
     pub(crate) data: BTreeMap<Bytes, Option<Bytes>>,
     /// Alarms by name; `None` cancels.
-    pub(crate) alarms: BTreeMap<Arc<str>, Option<Timestamp>>,
+    pub(crate) alarms: BTreeMap<Arc<str>, Option<Setting>>,
     /// Frames and closes, in order.
     pub(crate) effects: Vec<Effect>,
     /// Messages to other objects, in order.

@@ -15,9 +15,10 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::alarm::AlarmTable;
+use crate::alarm::{AlarmStatus, AlarmTable, Cron, Setting};
 use crate::call::{Access, Call, CallError, Deadline, Origin, Reply};
 use crate::catalog::Slot;
+use crate::context::When;
 use crate::node::Node;
 use crate::payload::Payload;
 use crate::send::{Departed, Outgoing};
@@ -268,6 +269,18 @@ impl TurnContext {
     /// [`CallError::LimitExceeded`] when the object has too many alarms or the name is longer
     /// than 256 bytes; nothing is staged.
     pub fn set_alarm(&self, name: &str, at: Timestamp) -> Result<(), CallError> {
+        self.stage_alarm(name, When::At(at))
+    }
+
+    /// Stages an alarm that recurs by the calendar; one of the same name is replaced.
+    ///
+    /// # Errors
+    /// As [`set_alarm`](Self::set_alarm).
+    pub fn set_cron_alarm(&self, name: &str, cron: &Cron) -> Result<(), CallError> {
+        self.stage_alarm(name, When::Cron(cron.clone()))
+    }
+
+    pub(crate) fn stage_alarm(&self, name: &str, when: When) -> Result<(), CallError> {
         if name.len() > ALARM_NAME_SIZE_MAX_BYTES {
             return Err(CallError::LimitExceeded {
                 what: "length of an alarm's name",
@@ -280,8 +293,8 @@ impl TurnContext {
         // What the object would have after the turn, without this alarm.
         let others = {
             let staged = stage.alarms.iter().filter(|(staged, _)| &***staged != name);
-            let change = |(staged, at): (&Arc<str>, &Option<Timestamp>)| {
-                isize::from(at.is_some()) - isize::from(known.is_set(staged))
+            let change = |(staged, setting): (&Arc<str>, &Option<Setting>)| {
+                isize::from(setting.is_some()) - isize::from(known.is_set(staged))
             };
             let known_others = known.set_count() - usize::from(known.is_set(name));
             known_others.saturating_add_signed(staged.map(change).sum())
@@ -296,7 +309,8 @@ impl TurnContext {
                 limit: max.to_string(),
             });
         }
-        stage.alarms.insert(name.into(), Some(at));
+        let setting = when.seen_from(self.now());
+        stage.alarms.insert(name.into(), Some(setting));
         Ok(())
     }
 
@@ -312,9 +326,30 @@ impl TurnContext {
     #[must_use]
     pub fn alarm(&self, name: &str) -> Option<Timestamp> {
         if let Some(staged) = self.shared.stage.lock().alarms.get(name) {
-            return *staged;
+            return staged.as_ref().map(|setting| setting.at);
         }
         self.shared.alarms.lock().scheduled(name)
+    }
+
+    /// The object's alarms by name, with what this turn has staged. The one whose handler runs is
+    /// not among them.
+    #[must_use]
+    pub fn alarms(&self) -> Vec<AlarmStatus> {
+        let (stage, table) = (self.shared.stage.lock(), self.shared.alarms.lock());
+        let mut rows: BTreeMap<_, _> = table
+            .visible()
+            .map(|(name, row)| (name.clone(), row.clone()))
+            .collect();
+        for (name, setting) in &stage.alarms {
+            match setting.clone() {
+                // Whether it continues a chain is settled when the turn is sealed.
+                Some(setting) => _ = rows.insert(name.clone(), setting.row(None, self.now(), None)),
+                None => _ = rows.remove(name),
+            }
+        }
+        rows.into_iter()
+            .map(|(name, row)| AlarmStatus::of(name, &row))
+            .collect()
     }
 
     /// The sessions on the object with the tag (`None`: all), in the order they came.

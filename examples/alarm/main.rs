@@ -7,6 +7,10 @@
 //!      -d '{"name": "tea", "in_ms": 5000, "text": "the tea is ready"}'
 //! curl http://127.0.0.1:7878/v1/reminders/ada/pending     # for five seconds
 //! curl http://127.0.0.1:7878/v1/reminders/ada/history     # from then on
+//!
+//! curl -X POST http://127.0.0.1:7878/v1/reminders/ada/remind_by_calendar -H 'Content-Type: application/json' \
+//!      -d '{"name": "standup", "cron": "45 9 * * MON-FRI", "zone": "Europe/Berlin", "text": "stand up"}'
+//! abide alarms                                            # what is pending, at the listener for operators
 //! websocat ws://127.0.0.1:7878/v1/reminders/ada           # hears it when it fires
 //! ```
 //! With `"until_heard": true` and nobody connected the alarm fails and is retried, after 2 s, 4 s,

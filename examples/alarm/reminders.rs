@@ -24,6 +24,7 @@ struct Pending {
     text: String,
     at: Timestamp,
     until_heard: bool,
+    cron: Option<Cron>,
 }
 
 /// One reminder that waits.
@@ -63,14 +64,7 @@ impl Reminders {
         text: String,
         until_heard: Option<bool>,
     ) -> Result<(), ActorError> {
-        if name.is_empty() || name.len() > NAME_SIZE_MAX_BYTES {
-            let message = format!("a name has 1 to {NAME_SIZE_MAX_BYTES} bytes");
-            return Err(ActorError::new("invalid-name", message));
-        }
-        if self.pending.len() >= PENDING_MAX && !self.pending.contains_key(&name) {
-            let message = format!("{PENDING_MAX} reminders are waiting already");
-            return Err(ActorError::new("too-many-reminders", message).status(409));
-        }
+        self.check(&name)?;
         let at = ctx.now() + Duration::from_millis(in_ms);
         ctx.set_alarm(&name, at)?;
         self.pending.insert(
@@ -79,8 +73,33 @@ impl Reminders {
                 text,
                 at,
                 until_heard: until_heard.unwrap_or(false),
+                cron: None,
             },
         );
+        Ok(())
+    }
+
+    /// Says `text` again and again, whenever the clocks of a time zone show a time of the cron
+    /// expression, until it is cancelled.
+    #[call]
+    fn remind_by_calendar(
+        &mut self,
+        ctx: &mut Context<Self>,
+        name: String,
+        cron: String,
+        zone: String,
+        text: String,
+    ) -> Result<(), ActorError> {
+        self.check(&name)?;
+        let cron = Cron::new(&cron, &zone)?;
+        ctx.set_alarm(&name, cron.clone())?;
+        let pending = Pending {
+            text,
+            at: ctx.alarm(&name).unwrap_or_default(),
+            until_heard: false,
+            cron: Some(cron),
+        };
+        self.pending.insert(name, pending);
         Ok(())
     }
 
@@ -115,7 +134,7 @@ impl Reminders {
     /// again after 2 s, 4 s, 8 s and so on. Here a failure is chosen: nobody was listening.
     fn alarm(&mut self, ctx: &mut Context<Self>, alarm: Alarm) -> Result<(), ActorError> {
         // None: it was cancelled while it was on its way.
-        let Some(reminder) = self.pending.remove(&*alarm.name) else {
+        let Some(mut reminder) = self.pending.remove(&*alarm.name) else {
             return Ok(());
         };
         if reminder.until_heard && ctx.session_count() == 0 {
@@ -126,7 +145,7 @@ impl Reminders {
         }
         let fired = Fired {
             name: alarm.name.to_string(),
-            text: reminder.text,
+            text: reminder.text.clone(),
             at: ctx.now().0,
             retries: alarm.retries,
         };
@@ -135,6 +154,30 @@ impl Reminders {
             self.history.pop_front();
         }
         self.history.push_back(fired);
+        // The runtime sets an alarm that recurs for its next time, in this turn's commit.
+        if let Some(next) = reminder
+            .cron
+            .as_ref()
+            .and_then(|cron| cron.next_after(ctx.now()))
+        {
+            reminder.at = next;
+            self.pending.insert(alarm.name.to_string(), reminder);
+        }
+        Ok(())
+    }
+}
+
+impl Reminders {
+    /// Whether one more of this name may wait.
+    fn check(&self, name: &str) -> Result<(), ActorError> {
+        if name.is_empty() || name.len() > NAME_SIZE_MAX_BYTES {
+            let message = format!("a name has 1 to {NAME_SIZE_MAX_BYTES} bytes");
+            return Err(ActorError::new("invalid-name", message));
+        }
+        if self.pending.len() >= PENDING_MAX && !self.pending.contains_key(name) {
+            let message = format!("{PENDING_MAX} reminders are waiting already");
+            return Err(ActorError::new("too-many-reminders", message).status(409));
+        }
         Ok(())
     }
 }

@@ -99,3 +99,28 @@ fn a_reminder_needs_a_name() {
         assert_eq!(refusal.code, "invalid-name");
     });
 }
+
+/// The world begins on a Thursday, 2026-01-01 00:00 UTC.
+#[test]
+fn a_reminder_by_the_calendar_comes_again_until_it_is_cancelled() {
+    in_world(async |world| {
+        let ada = world.actor::<Reminders>("ada");
+        let set = |cron: &str| {
+            let texts = ["standup", cron, "UTC", "stand up"].map(str::to_owned);
+            let [name, cron, zone, text] = texts;
+            ada.remind_by_calendar(name, cron, zone, text)
+        };
+        set("45 9 * * MON-FRI").await.unwrap();
+        let day = Duration::from_secs(86_400);
+        world.advance(4 * day).await;
+        assert_eq!(fired(world).await.len(), 2, "on Thursday and on Friday");
+        assert_eq!(pending(world).await, ["standup"]);
+        assert!(ada.cancel("standup".to_owned()).await.unwrap());
+        world.advance(4 * day).await;
+        assert_eq!(fired(world).await.len(), 2);
+        let Err(CallError::Actor(refusal)) = set("every morning").await else {
+            panic!("not refused")
+        };
+        assert_eq!(refusal.code, "invalid-cron");
+    });
+}

@@ -8,6 +8,7 @@
 //! malformed command line, 3 no server answers, 4 the outcome is unknown because the answer was lost.
 
 mod admin;
+mod alarms;
 mod backup;
 mod check;
 mod export;
@@ -27,13 +28,14 @@ use crate::error::Result;
 /// Every command but `serve`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Alarms(alarms::Alarms),
     Backup(backup::Backup),
     Check(Box<check::Check>),
     Config(settings::PrintSettings),
     Export(export::Export),
     Fork(fork::ForkObject),
-    Import(import::Import),
     History(history::History),
+    Import(import::Import),
     Objects(objects::Objects),
     Restore(restore::Restore),
 }
@@ -45,13 +47,14 @@ impl Command {
     /// What is told on standard error; [`Error::exit_code`](crate::Error) is the process's.
     pub(crate) async fn run(self) -> Result<()> {
         match self {
+            Self::Alarms(command) => command.run().await,
             Self::Backup(command) => command.run().await,
             Self::Check(command) => command.run(),
             Self::Config(command) => command.run(),
             Self::Export(command) => command.run().await,
             Self::Fork(command) => command.run().await,
-            Self::Import(command) => command.run().await,
             Self::History(command) => command.run().await,
+            Self::Import(command) => command.run().await,
             Self::Objects(command) => command.run().await,
             Self::Restore(command) => command.run(),
         }

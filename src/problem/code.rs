@@ -43,6 +43,7 @@ codes! {
     NO_CALLBACK = "no-callback", 404, "Objects of this namespace do not take this";
     NOT_FOUND = "not-found", 404, "No such path";
     OBJECT_NOT_FOUND = "object-not-found", 404, "Object was never written";
+    UNKNOWN_ALARM = "unknown-alarm", 404, "No such alarm";
     UNKNOWN_METHOD = "unknown-method", 404, "No such method";
     UNKNOWN_NAMESPACE = "unknown-namespace", 404, "No such namespace";
     METHOD_NOT_ALLOWED = "method-not-allowed", 405, "HTTP method does not fit the path";
@@ -59,6 +60,7 @@ codes! {
     INVALID_IMAGE = "invalid-image", 422, "Object cannot be made of the file";
     IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused", 422, "Idempotency key came with another call";
     KIND_MISMATCH = "kind-mismatch", 422, "Objects of different kinds";
+    INVALID_CRON = "invalid-cron", 422, "Cron expression cannot be used";
     LIMIT_EXCEEDED = "limit-exceeded", 422, "Limit of a turn exceeded";
     UPGRADE_REQUIRED = "upgrade-required", 426, "A session needs a WebSocket";
     IDEMPOTENCY_KEYS_FULL = "idempotency-keys-full", 429, "Too many idempotency keys on the object";

@@ -8,6 +8,8 @@ mod support;
 
 #[cfg(test)]
 mod admin;
+#[cfg(test)]
+mod alarms;
 mod backup;
 #[cfg(test)]
 mod bad_input;

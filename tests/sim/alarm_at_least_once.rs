@@ -1,6 +1,10 @@
 //! **alarm-at-least-once**: an alarm that was acknowledged fires at or after its time until its
 //! handler has committed, through crashes, restarts, failures and lost commits.
 
+mod cron;
+mod overdue;
+mod parked;
+mod runaway;
 mod stuck;
 mod torn;
 mod window;

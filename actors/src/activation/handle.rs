@@ -48,7 +48,8 @@ impl Activation {
                 attempt,
             } => self.disconnected(session, close, attempt).await,
             Envelope::Fetch(fetch) => self.fetch(*fetch).await,
-            Envelope::Alarm { name, due } => self.alarm(name, due).await,
+            Envelope::Alarm(fired) => self.alarm(fired).await,
+            Envelope::RunAlarm { name, reply } => self.run_alarm(name, reply).await,
             Envelope::Sent(sent) => self.sent(*sent).await,
             Envelope::Forget { sender, last } => self.forget(sender, last).await,
             // The object is active now, which is all that was asked for.

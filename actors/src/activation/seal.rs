@@ -3,15 +3,16 @@
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use abide_storage::{Commit, CommitError, ScheduledAlarm, Section, Ticket, Write, WriteBatch};
+use abide_storage::{Commit, CommitError, Section, Ticket, Write, WriteBatch};
 use bytes::Bytes;
 
 use super::turn::Failure;
 use super::{Activation, Flow};
-use crate::alarm::{AlarmRow, Change, TRY_AGAIN};
+use crate::alarm::{AlarmRow, Change, Standing};
 use crate::call::CallError;
-use crate::departure::{Answer as Addressee, Departure};
+use crate::departure::Departure;
 use crate::idempotency::Promise;
 use crate::message::Answer;
 use crate::send::receipts::Receipt;
@@ -193,6 +194,9 @@ impl Activation {
             .map(|name| (name.clone(), table.get(&name).cloned()))
             .collect();
         let object = self.shared.slot.object();
+        let node = &self.shared.node;
+        let now = node.clock.now();
+        let predecessor = handled.as_ref().map(|handled| handled.row.clone());
         if let Some(AlarmTurn { name, row }) = handled
             && !staged.contains_key(&name)
         {
@@ -201,51 +205,25 @@ impl Activation {
                 Some(&row),
                 "only this turn touches the table"
             );
-            table.set(object, &name, None, batch, &mut changes);
+            let row = row.recurring(now);
+            self.tell_if_parked(&name, row.as_ref());
+            table.set(object, &name, row, batch, &mut changes);
         }
-        for (name, at) in staged {
-            let row = at.map(|at| AlarmRow {
-                scheduled: at,
-                due: Some(at),
-                retries: 0,
-            });
+        for (name, setting) in staged {
+            let chain_max = node.limits.alarm_chain_max;
+            let row = setting.map(|setting| setting.row(predecessor.as_ref(), now, chain_max));
+            self.tell_if_parked(&name, row.as_ref());
             table.set(object, &name, row, batch, &mut changes);
         }
         SealedAlarms { changes, before }
     }
 
-    /// The runtime's own commit about a failed alarm: its next retry, or its end.
-    pub(super) fn rewrite_alarm(
-        &mut self,
-        name: &Arc<str>,
-        row: Option<AlarmRow>,
-        entry: ScheduledAlarm,
-    ) -> Flow {
-        let (mut batch, mut changes) = (WriteBatch::default(), Vec::new());
-        let object = self.object().clone();
-        let before = self.shared.alarms.lock().get(name).cloned();
-        self.shared
-            .alarms
-            .lock()
-            .set(&object, name, row, &mut batch, &mut changes);
-        match self.commit(batch) {
-            Ok(ticket) => {
-                let mut departure = self.departure();
-                departure.alarms = changes;
-                self.depart(ticket, departure, Addressee::Alarm(entry));
-                Flow::GoOn
-            }
-            Err(error) => {
-                self.shared
-                    .alarms
-                    .lock()
-                    .restore(vec![(name.clone(), before)]);
-                self.shared
-                    .node
-                    .alarms
-                    .put_off(&self.shared.node, entry, TRY_AGAIN);
-                failed_commit(error).flow
-            }
+    /// An alarm that a turn leaves parked will not fire, though the turn has succeeded.
+    fn tell_if_parked(&self, name: &str, row: Option<&AlarmRow>) {
+        if let Some(Standing::Parked { why, .. }) = row.map(|row| &row.standing) {
+            let alarms = &self.shared.node.alarms;
+            alarms.parked.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(object = %self.object(), alarm = %name, why = why.as_str(), "alarm parked");
         }
     }
 

@@ -3,19 +3,26 @@
 //! The store's index by time is the truth; this is a window onto its beginning. An alarm is in
 //! the window when it is due before the window's end; later ones are read when the window has
 //! run dry. So memory is bounded however many alarms are stored, and start-up reads one page.
+//! What falls due at once is spread out three ways: so many in a burst, so many whose turns are not
+//! over yet, and so many of each object (`pace.rs`).
 //! **alarm-at-least-once**: an alarm leaves the index only in the commit of the turn that handled
 //! it; whatever is lost in between fires again.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use abide_storage::{OUTGOING_WAKE, ScheduledAlarm, Timestamp};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use super::pace::{Pace, Place};
+use super::row::PARKED_FROM;
+use crate::clock::monotonic;
 use crate::mailbox::{Admission, Envelope};
 use crate::node::{Node, Target};
+use crate::registry::Limits;
 use crate::teeth::{Tooth, broken};
 
 /// Alarms read from the store at a time, and the size of the window they make.
@@ -40,11 +47,41 @@ pub(crate) enum Change {
     Remove(ScheduledAlarm),
 }
 
+/// An alarm on its way through its object's mailbox, turn and commit. One that is dropped anywhere
+/// there gives its place to the next.
+#[derive(Debug)]
+pub(crate) struct Fired {
+    pub(crate) alarm: ScheduledAlarm,
+    _place: OwnedSemaphorePermit,
+}
+
 /// See the module's documentation.
-#[derive(Default)]
 pub(crate) struct Scheduler {
     window: Mutex<Window>,
     changed: Notify,
+    /// Places for alarms whose turns are not over.
+    places: Arc<Semaphore>,
+    places_max: usize,
+    pace: Mutex<Pace>,
+    /// Alarms handed to their objects.
+    fired: AtomicU64,
+    /// Alarms put off because their object was above its budget.
+    slowed: AtomicU64,
+    /// Alarms parked.
+    pub(crate) parked: AtomicU64,
+}
+
+/// Figures of the clockwork, for metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AlarmStats {
+    /// Alarms handed to their objects since the node started.
+    pub fired: u64,
+    /// Alarms put off because their object was above its budget.
+    pub slowed: u64,
+    /// Alarms parked since the node started.
+    pub parked: u64,
+    /// Alarms whose turns are not over.
+    pub in_flight: usize,
 }
 
 #[derive(Default)]
@@ -56,6 +93,29 @@ struct Window {
 }
 
 impl Scheduler {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let places_max = limits.alarms_in_flight_max.clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            window: Mutex::default(),
+            changed: Notify::new(),
+            places: Arc::new(Semaphore::new(places_max)),
+            places_max,
+            pace: Mutex::new(Pace::new(limits.alarm_rate_max, limits.alarm_burst_max)),
+            fired: AtomicU64::new(0),
+            slowed: AtomicU64::new(0),
+            parked: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn stats(&self) -> AlarmStats {
+        AlarmStats {
+            fired: self.fired.load(Ordering::Relaxed),
+            slowed: self.slowed.load(Ordering::Relaxed),
+            parked: self.parked.load(Ordering::Relaxed),
+            in_flight: self.places_max - self.places.available_permits(),
+        }
+    }
+
     /// Takes over what a durable commit changed.
     pub(crate) fn apply(&self, changes: Vec<Change>) {
         if changes.is_empty() {
@@ -86,12 +146,10 @@ impl Scheduler {
             tokio::time::sleep(TRY_AGAIN).await;
         }
         loop {
+            let place = self.place().await;
             let due = self.take_due(node.clock.now());
             let burst = due.len() == BURST_ALARMS;
-            for alarm in due {
-                fire(node, alarm);
-            }
-            if burst {
+            if !self.hand_over(node, due, place) || burst {
                 tokio::time::sleep(BURST_PAUSE).await;
                 continue;
             }
@@ -112,16 +170,65 @@ impl Scheduler {
         }
     }
 
-    fn take_due(&self, now: Timestamp) -> Vec<ScheduledAlarm> {
+    fn take_due(&self, now: Timestamp) -> Vec<(Timestamp, ScheduledAlarm)> {
         let mut window = self.window.lock();
         let mut due = Vec::new();
         while due.len() < BURST_ALARMS
             && let Some((at, _)) = window.alarms.first()
             && *at <= now
         {
-            due.extend(window.alarms.pop_first().map(|(_, alarm)| alarm));
+            due.extend(window.alarms.pop_first());
         }
         due
+    }
+
+    /// Waits until a turn of one more alarm may begin. What waits with it is in the window.
+    async fn place(&self) -> OwnedSemaphorePermit {
+        let place = self.places.clone().acquire_owned().await;
+        place.expect("nobody closes the places")
+    }
+
+    /// Hands due alarms to their objects, the first of them to the place given. `false` when there
+    /// were more alarms than places; those left over are in the window again.
+    fn hand_over(
+        &self,
+        node: &Arc<Node>,
+        due: Vec<(Timestamp, ScheduledAlarm)>,
+        place: OwnedSemaphorePermit,
+    ) -> bool {
+        let now = monotonic();
+        let mut first = Some(place);
+        let mut all = true;
+        for (at, alarm) in due {
+            // One that was put off has been counted, and has its turn now. What wakes an object to send
+            // its messages is none of its own alarms.
+            let counts = at <= alarm.due && alarm.name != OUTGOING_WAKE;
+            if counts
+                && let Place::Later { wait, warn } = self.pace.lock().take(alarm.object.id, now)
+            {
+                self.slowed.fetch_add(1, Ordering::Relaxed);
+                if warn {
+                    let name = alarm.name.escape_ascii();
+                    tracing::warn!(object = %alarm.object, alarm = %name, ?wait,
+                        "alarms of this object fire more often than alarm_rate_max: they are slowed down");
+                }
+                self.put_off(node, alarm, wait);
+                continue;
+            }
+            let Some(place) = first
+                .take()
+                .or_else(|| self.places.clone().try_acquire_owned().ok())
+            else {
+                // A millisecond later than it was, so that its object's budget is not asked twice.
+                let again = node.clock.now().max(alarm.due) + Duration::from_millis(1);
+                self.window.lock().insert(again, alarm);
+                all = false;
+                continue;
+            };
+            self.fired.fetch_add(1, Ordering::Relaxed);
+            fire(node, alarm, place);
+        }
+        all
     }
 
     /// Reads the next page into the window; `false` when the store could not be read.
@@ -131,14 +238,12 @@ impl Scheduler {
         let end_before = self.window.lock().end.take();
         match node.store.alarms(after, PAGE_ALARMS).await {
             Ok(page) => {
-                let page_end = if page.len() == PAGE_ALARMS {
-                    page.last().cloned()
-                } else {
-                    None
-                };
+                // Parked alarms lie behind all others: a page that reaches them was the last.
+                let is_full = page.len() == PAGE_ALARMS;
+                let page_end = page.last().filter(|last| is_full && last.due < PARKED_FROM);
                 let mut window = self.window.lock();
-                window.end = earlier(page_end, window.end.take());
-                for alarm in page {
+                window.end = earlier(page_end.cloned(), window.end.take());
+                for alarm in page.into_iter().filter(|alarm| alarm.due < PARKED_FROM) {
                     window.insert(alarm.due, alarm);
                 }
                 true
@@ -211,17 +316,18 @@ fn earlier(one: Option<ScheduledAlarm>, other: Option<ScheduledAlarm>) -> Option
     }
 }
 
-fn fire(node: &Arc<Node>, alarm: ScheduledAlarm) {
+fn fire(node: &Arc<Node>, alarm: ScheduledAlarm, place: OwnedSemaphorePermit) {
     let namespace = alarm.object.namespace.as_str();
     if node.registry.get(namespace).is_err() {
         tracing::warn!(object = %alarm.object, "an alarm is due of a namespace that is not registered");
         return;
     }
+    let admission = Admission::Bounded(node.limits.mailbox_messages_max);
     let envelope = match std::str::from_utf8(&alarm.name) {
-        Ok(name) => Envelope::Alarm {
-            name: name.into(),
-            due: alarm.due,
-        },
+        Ok(_) => Envelope::Alarm(Fired {
+            alarm: alarm.clone(),
+            _place: place,
+        }),
         Err(_) if alarm.name == OUTGOING_WAKE => Envelope::Wake { due: alarm.due },
         Err(_) => {
             tracing::error!(object = %alarm.object, "an alarm's name in the index is not UTF-8");
@@ -232,7 +338,6 @@ fn fire(node: &Arc<Node>, alarm: ScheduledAlarm) {
         object: alarm.object.clone(),
         name: None,
     };
-    let admission = Admission::Bounded(node.limits.mailbox_messages_max);
     if node
         .catalog
         .push(node, &target, envelope, admission)

@@ -4,22 +4,34 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use abide_storage::Timestamp;
 
-/// A moment: from now on, or on the clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+use crate::alarm::{Cron, NEVER, Setting};
+
+/// A moment, from now on or on the clock; or many, by the calendar.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum When {
     /// This long from now.
     After(Duration),
     /// At this time.
     At(Timestamp),
+    /// Again and again, from the first time after now.
+    Cron(Cron),
 }
 
 impl When {
-    /// The moment on the clock when it is `now`.
-    pub(crate) fn seen_from(self, now: Timestamp) -> Timestamp {
-        match self {
-            Self::After(wait) => now + wait,
-            Self::At(at) => at,
-        }
+    /// What an alarm is set for when it is `now`.
+    pub(crate) fn seen_from(self, now: Timestamp) -> Setting {
+        let (at, cron) = match self {
+            Self::After(wait) => (now + wait, None),
+            Self::At(at) => (at, None),
+            Self::Cron(cron) => (cron.next_after(now).unwrap_or(NEVER), Some(cron)),
+        };
+        Setting { at, cron }
+    }
+}
+
+impl From<Cron> for When {
+    fn from(cron: Cron) -> Self {
+        Self::Cron(cron)
     }
 }
 
@@ -49,27 +61,29 @@ mod tests {
 
     const NOW: Timestamp = Timestamp(5_000);
 
+    fn moment(when: impl Into<When>) -> Timestamp {
+        when.into().seen_from(NOW).at
+    }
+
     #[test]
     fn durations_count_from_now_and_times_do_not() {
-        assert_eq!(
-            When::from(Duration::from_secs(2)).seen_from(NOW),
-            Timestamp(7_000)
-        );
-        assert_eq!(
-            When::from(Timestamp(6_000)).seen_from(NOW),
-            Timestamp(6_000)
-        );
+        assert_eq!(moment(Duration::from_secs(2)), Timestamp(7_000));
+        assert_eq!(moment(Timestamp(6_000)), Timestamp(6_000));
         let at = UNIX_EPOCH + Duration::from_millis(8_500);
-        assert_eq!(When::from(at).seen_from(NOW), Timestamp(8_500));
+        assert_eq!(moment(at), Timestamp(8_500));
     }
 
     #[test]
     fn times_before_1970_and_after_the_end_of_time_are_no_overflow() {
         let early = UNIX_EPOCH - Duration::from_secs(1);
-        assert_eq!(When::from(early).seen_from(NOW), Timestamp(0));
-        assert_eq!(
-            When::from(Duration::MAX).seen_from(NOW),
-            Timestamp(u64::MAX)
-        );
+        assert_eq!(moment(early), Timestamp(0));
+        assert_eq!(moment(Duration::MAX), Timestamp(u64::MAX));
+    }
+
+    #[test]
+    fn a_cron_expression_begins_at_its_first_time_from_now() {
+        let cron = Cron::new("* * * * *", "UTC").unwrap();
+        let set = When::from(cron.clone()).seen_from(NOW);
+        assert_eq!((set.at, set.cron), (Timestamp(60_000), Some(cron)));
     }
 }

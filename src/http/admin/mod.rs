@@ -4,6 +4,7 @@
 //! below `/admin/v1/`: JSON in and out, errors as everywhere. It asks for no password; `guard.rs`
 //! keeps web pages away from it. One file per subject; its client is `admin_client.rs`.
 
+mod alarms;
 mod backup;
 mod guard;
 mod health;
@@ -24,6 +25,8 @@ use super::{method_not_allowed, not_found};
 /// What the admin listener serves.
 pub(crate) fn routes(app: Arc<App>) -> Router {
     let api = Router::new()
+        .route("/admin/v1/alarms", get(alarms::list))
+        .route("/admin/v1/alarms/run", post(alarms::run))
         .route("/admin/v1/objects/{namespace}", get(objects::list))
         .route(
             "/admin/v1/objects/{namespace}/{name}",
