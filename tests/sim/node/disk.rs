@@ -5,11 +5,12 @@
 //! are clean: a second sync succeeds and makes nothing durable.
 
 use std::collections::BTreeMap;
+use std::fs::TryLockError;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use abide_storage::{Disk, LogFile, Room};
+use abide_storage::{Disk, FileLock, LogFile, Room, Timestamp};
 use parking_lot::Mutex;
 
 /// Parts in which a disk writes, bytes: a torn write is torn at their ends.
@@ -158,6 +159,26 @@ impl State {
 }
 
 impl Disk for SimDisk {
+    fn create_folder(&self, _folder: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The stepped store has no data folder around its log, so nothing is locked.
+    fn lock(&self, _path: &Path, _owner: &str) -> Result<FileLock, TryLockError> {
+        Err(TryLockError::Error(io::ErrorKind::Unsupported.into()))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let contents = self.0.lock().file(path)?;
+        let bytes = contents.lock().bytes.clone();
+        Ok(bytes)
+    }
+
+    /// The machine's clock would not come back with the seed.
+    fn time(&self) -> Timestamp {
+        Timestamp(0)
+    }
+
     fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
         let contents = self.0.lock().file(path)?;
         Ok(Arc::new(SimFile(contents, self.clone())))
