@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 use abide_actors::RegisterError;
-use abide_storage::{HistoryError, OpenError};
+use abide_storage::{HistoryError, OpenError, RepairError};
 
 use crate::admin_client::AdminError;
 use crate::config::ConfigError;
 use crate::protocol::InvalidObjectFile;
+
+mod hint;
 
 /// What the functions of [`Server`](crate::Server) return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -25,7 +27,7 @@ pub enum Error {
     #[error(transparent)]
     Register(#[from] RegisterError),
     /// The data folder cannot be opened: in use, damaged, of a newer release, of another engine.
-    #[error(transparent)]
+    #[error("{0}{hint}", hint = hint::of_open(.0))]
     Store(#[from] OpenError),
     /// An address cannot be listened on.
     #[error("{key} = {address}: {}", listen_hint(source, key))]
@@ -38,10 +40,23 @@ pub enum Error {
         source: io::Error,
     },
     /// `abide check` found problems, and has told them.
-    #[error("the data folder has {count} problem{}, told above", if *count == 1 { "" } else { "s" })]
+    #[error(
+        "the data folder has {count} problem{}, told above; {}",
+        if *count == 1 { "" } else { "s" }, hint::repair_or_restore(.data)
+    )]
     Unsound {
         /// How many.
         count: u64,
+        /// The folder.
+        data: PathBuf,
+    },
+    /// `abide repair` did not repair, or not all.
+    #[error("{source}{}", hint::of_repair(.source, .data))]
+    Repair {
+        /// The folder.
+        data: PathBuf,
+        /// Why.
+        source: RepairError,
     },
     /// A backup, a restore, or a look into history.
     #[error(transparent)]
@@ -93,6 +108,7 @@ impl Error {
             | Self::Store(_)
             | Self::Listen { .. }
             | Self::Unsound { .. }
+            | Self::Repair { .. }
             | Self::ObjectFile { .. }
             | Self::File { .. }
             | Self::History(_)

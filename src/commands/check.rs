@@ -30,7 +30,10 @@ impl Check {
         cli::print(&describe(&config, &report));
         match report.problems_count {
             0 => Ok(()),
-            count => Err(Error::Unsound { count }),
+            count => Err(Error::Unsound {
+                count,
+                data: config.data,
+            }),
         }
     }
 }

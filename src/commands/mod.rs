@@ -18,6 +18,7 @@ mod import;
 mod meter;
 mod object;
 mod objects;
+mod repair;
 mod restore;
 mod settings;
 
@@ -37,6 +38,7 @@ pub(crate) enum Command {
     History(history::History),
     Import(import::Import),
     Objects(objects::Objects),
+    Repair(Box<repair::RepairFolder>),
     Restore(restore::Restore),
 }
 
@@ -56,6 +58,7 @@ impl Command {
             Self::History(command) => command.run().await,
             Self::Import(command) => command.run().await,
             Self::Objects(command) => command.run().await,
+            Self::Repair(command) => command.run(),
             Self::Restore(command) => command.run(),
         }
     }

@@ -50,6 +50,7 @@ mod past;
 mod readers;
 mod rebuild;
 mod recovery;
+mod repair;
 mod row;
 mod shared;
 mod space;
@@ -62,6 +63,9 @@ pub use opening::{OpenReport, Seams};
 pub(crate) use opening::{engine_error, open_engine, read_meta};
 pub use options::{EngineKind, Options};
 pub(crate) use rebuild::{Rebuild, check_group};
+pub use repair::{
+    Loss, Repair, RepairError, RepairMode, RepairReport, RepairStep, repair, repair_with,
+};
 #[cfg(feature = "test-util")]
 pub use stepper::{Stepped, Stepper};
 

@@ -85,7 +85,7 @@ pub enum OpenError {
     /// Acknowledged commits in the log cannot be read.
     #[error(
         "the log is damaged: {} at byte {offset}: {problem}; acknowledged commits stood there, so \
-         nothing was changed: restore the folder from a backup or repair the disk",
+         nothing was changed",
         file.display()
     )]
     CorruptLog {

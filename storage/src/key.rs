@@ -218,15 +218,7 @@ pub(crate) fn decode(key: &Bytes, value: &[u8]) -> Result<EngineKey, ReadError> 
             Ok(EngineKey::Meta)
         }
         Some(&HEADER) => {
-            let id = decode_header_id(key)?;
-            // Between the kind and the zero byte in front of the id.
-            let end = key.len().checked_sub(ID_SIZE_BYTES + 1);
-            let namespace = end
-                .and_then(|end| key.get(1..end))
-                .and_then(|name| std::str::from_utf8(name).ok())
-                .and_then(|name| Namespace::new(name).ok())
-                .filter(|namespace| *key == header(namespace, &id))
-                .ok_or_else(|| corrupt("header", key))?;
+            let (namespace, id) = decode_header(key).ok_or_else(|| corrupt("header", key))?;
             decode_value::<Header>(value)?;
             Ok(EngineKey::Header { namespace, id })
         }
@@ -237,6 +229,15 @@ pub(crate) fn decode(key: &Bytes, value: &[u8]) -> Result<EngineKey, ReadError> 
         Some(&ALARM) => decode_alarm(key, value).map(EngineKey::Alarm),
         _ => Err(corrupt("known kind", key)),
     }
+}
+
+/// Whose header has this key, if it is the key of one.
+pub(crate) fn decode_header(key: &[u8]) -> Option<(Namespace, ObjectId)> {
+    let id = decode_header_id(key).ok()?;
+    // Between the kind and the zero byte in front of the id.
+    let name = key.get(1..key.len().checked_sub(ID_SIZE_BYTES + 1)?)?;
+    let namespace = Namespace::new(std::str::from_utf8(name).ok()?).ok()?;
+    (*key == header(&namespace, &id)).then_some((namespace, id))
 }
 
 /// Encodes a header or the meta row.

@@ -43,6 +43,9 @@ pub use commit::{
     CheckReport, EngineKind, LogStore, OpenReport, Options, Problem, Seams, StoreMetrics, check,
     check_with,
 };
+pub use commit::{
+    Loss, Repair, RepairError, RepairMode, RepairReport, RepairStep, repair, repair_with,
+};
 #[cfg(feature = "test-util")]
 pub use commit::{Stepped, Stepper};
 #[cfg(feature = "redb")]

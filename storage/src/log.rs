@@ -13,7 +13,7 @@
 //! written again under a new number and salt, which makes their old records invalid.
 //!
 //! Files: `segment.rs` the header of a segment, `record.rs` one group in it, `writer.rs`
-//! appending and rolling, `spare.rs` the next segment, `replay.rs` reading it all again,
+//! appending and rolling, `spare.rs` the next segment, `replay.rs` reading it all again, `salvage.rs` reading a damaged one,
 //! `groups.rs` reading a part of it for history, `disk.rs` the seam to the file system.
 
 use std::path::{Path, PathBuf};
@@ -24,6 +24,7 @@ pub(crate) mod fuzzing;
 mod groups;
 mod record;
 mod replay;
+mod salvage;
 mod segment;
 mod spare;
 mod writer;
@@ -31,6 +32,7 @@ mod writer;
 pub use disk::{Disk, FileLock, LogFile, RealDisk};
 pub(crate) use groups::{Group, first_sequence, read_groups};
 pub(crate) use replay::{ReplayError, Replayed, replay};
+pub(crate) use salvage::{Gap, Salvage, Salvaged, salvage, salvaged_start};
 pub(crate) use spare::SpareMaker;
 pub(crate) use writer::{AppendError, ClosedSegments, Log, LogOptions, create};
 

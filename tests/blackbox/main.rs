@@ -22,6 +22,8 @@ mod config;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
 mod drain;
 #[cfg(test)]
 mod floods;

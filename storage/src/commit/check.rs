@@ -112,7 +112,7 @@ pub fn check_with(path: &Path, options: &Options, seams: &Seams) -> Result<Check
 
 /// Whether the object has what an entry of the index of alarms is there for: the alarm, or messages
 /// that have not arrived.
-fn has_cause(engine: &dyn Engine, alarm: &ScheduledAlarm) -> Result<bool, ReadError> {
+pub(super) fn has_cause(engine: &dyn Engine, alarm: &ScheduledAlarm) -> Result<bool, ReadError> {
     let id = &alarm.object.id;
     if alarm.name != OUTGOING_WAKE {
         let row = key::row(id, &key::local(Section::Alarm, &alarm.name));

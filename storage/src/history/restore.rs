@@ -120,7 +120,7 @@ pub fn restore(
 
     let io_error = |error| HistoryError::io(data, error);
     let size_bytes = options.first_segment_size_bytes;
-    log::create(&**disk, &folder.log(), up_to + 1, size_bytes).map_err(io_error)?;
+    log::create(&**disk, &folder.log(), (1, up_to + 1), size_bytes).map_err(io_error)?;
     let history = folder.history();
     Repository::open_or_create(disk.clone(), &history, Timeline::random())?;
     drop(engine);

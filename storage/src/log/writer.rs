@@ -264,15 +264,16 @@ impl ClosedSegments {
     }
 }
 
-/// Makes the log of a restored store: empty, with `next_sequence` for its first commit.
+/// Makes the log of a restored or repaired store go on in a new segment: empty, with `next_sequence` for
+/// its first commit.
 pub(crate) fn create(
     disk: &dyn Disk,
     folder: &Path,
-    next_sequence: u64,
+    (number, next_sequence): (u64, u64),
     size_bytes: u64,
 ) -> io::Result<()> {
     let first = make_first(disk, folder, size_bytes)?;
-    start_segment(disk, folder, first, 1, next_sequence).map_err(AppendError::into_io)?;
+    start_segment(disk, folder, first, number, next_sequence).map_err(AppendError::into_io)?;
     Ok(())
 }
 
