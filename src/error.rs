@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 use abide_actors::RegisterError;
-use abide_storage::{HistoryError, OpenError, RepairError};
+use abide_storage::{HistoryError, OpenError, RepairError, Target};
 
 use crate::admin_client::AdminError;
 use crate::config::ConfigError;
@@ -61,6 +61,22 @@ pub enum Error {
     /// A backup, a restore, or a look into history.
     #[error(transparent)]
     History(#[from] HistoryError),
+    /// There was no such object then.
+    #[error("{object} does not exist in {target}")]
+    NoObject {
+        /// As it was asked for.
+        object: String,
+        /// When.
+        target: Target,
+    },
+    /// The text names no object.
+    #[error("{object} names no object: {problem}")]
+    ObjectName {
+        /// The text.
+        object: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// `abide backup --verify` found damage, and has told it.
     #[error("the backups have {count} damaged file{}, told above", if *count == 1 { "" } else { "s" })]
     Damaged {
@@ -112,6 +128,8 @@ impl Error {
             | Self::ObjectFile { .. }
             | Self::File { .. }
             | Self::History(_)
+            | Self::NoObject { .. }
+            | Self::ObjectName { .. }
             | Self::Damaged { .. }
             | Self::Process(_) => 1,
         }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::{fmt, fs};
 
+use abide_storage::{Namespace, Object, ObjectId};
 use clap::Args;
 
 use crate::admin_client::segment;
@@ -28,6 +29,23 @@ impl ObjectName {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
         }
+    }
+
+    /// Its identity.
+    ///
+    /// # Errors
+    /// [`Error::ObjectName`] when the namespace is none, or the id belongs to another.
+    pub(super) fn object(&self) -> Result<Object> {
+        let invalid = |problem: String| Error::ObjectName {
+            object: self.to_string(),
+            problem,
+        };
+        let namespace = Namespace::new(&self.namespace).map_err(|e| invalid(e.to_string()))?;
+        let id = match self.name.strip_prefix("id:") {
+            Some(id) => ObjectId::parse(&namespace, id).map_err(|e| invalid(e.to_string()))?,
+            None => ObjectId::from_name(&namespace, &self.name),
+        };
+        Ok(Object { namespace, id })
     }
 
     /// Where the admin API has it.

@@ -14,6 +14,7 @@
 //! **readable-forever**: `format` is the first thing that is read; a form of another release is
 //! refused by its name, and a member that this form does not have is an error.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
 use std::sync::Arc;
@@ -140,6 +141,26 @@ impl ObjectFile {
             alarms: alarms.collect(),
             data: rows(Section::Data),
             replies: rows(Section::Idempotency),
+        }
+    }
+
+    /// The file of an image whose kind is not at hand: without what is for people.
+    pub(crate) fn plain(image: &ObjectImage, exported_at: Timestamp) -> Self {
+        let view = ImageView {
+            state: None,
+            alarms: BTreeMap::new(),
+        };
+        let alarms = image.section(Section::Alarm).map(|(key, row)| Alarm {
+            // The store keeps names as bytes; the runtime gives it texts only.
+            name: String::from_utf8_lossy(key).into_owned(),
+            scheduled: None,
+            due: None,
+            retries: None,
+            bytes: Base64(row.clone()),
+        });
+        Self {
+            alarms: alarms.collect(),
+            ..Self::new(image, view, exported_at)
         }
     }
 

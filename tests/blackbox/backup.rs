@@ -7,6 +7,8 @@ use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use tokio::task::JoinSet;
+
 use crate::support::http::{get, post};
 use crate::support::process::{Abide, command, end, run};
 
@@ -40,7 +42,7 @@ fn backup(server: &Abide, to: &Path) -> Output {
 struct Load {
     told: Arc<[AtomicU64; COUNTERS]>,
     stop: Arc<AtomicBool>,
-    clients: Vec<tokio::task::JoinHandle<()>>,
+    clients: JoinSet<()>,
 }
 
 impl Load {
@@ -49,16 +51,19 @@ impl Load {
         let stop = Arc::new(AtomicBool::new(false));
         let client = |number: usize| {
             let (told, stop) = (told.clone(), stop.clone());
-            tokio::spawn(async move {
+            async move {
                 while !stop.load(Ordering::SeqCst) {
                     let path = format!("/v1/counter/{number}/increment");
                     let reply = post(addr, &path, r#"{"by": 1}"#).await;
                     assert_eq!(reply.status, 200);
                     told[number].fetch_add(1, Ordering::SeqCst);
                 }
-            })
+            }
         };
-        let clients = (0..COUNTERS).map(client).collect();
+        let mut clients = JoinSet::new();
+        for number in 0..COUNTERS {
+            clients.spawn(client(number));
+        }
         Self {
             told,
             stop,
@@ -78,10 +83,9 @@ impl Load {
 
     async fn end(self) -> [u64; COUNTERS] {
         self.stop.store(true, Ordering::SeqCst);
-        for client in self.clients {
-            client.await.unwrap();
-        }
-        std::array::from_fn(|number| self.told[number].load(Ordering::SeqCst))
+        let told = self.told.clone();
+        self.clients.join_all().await;
+        std::array::from_fn(|number| told[number].load(Ordering::SeqCst))
     }
 }
 
@@ -186,6 +190,41 @@ async fn a_state_of_the_past_comes_back() {
     assert_eq!(restored(&data, &["--at", "2"]).await, [5, 5, 0, 0]);
     let history = done(&run(&["history", "--from", text(&to)]));
     assert!(history.contains("1 bases"), "{history}");
+}
+
+#[tokio::test]
+async fn one_object_goes_back_into_the_running_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, to) = (folder.path().join("data"), folder.path().join("backups"));
+    let server = Abide::start(&data);
+    for number in [0, 0, 1] {
+        let path = format!("/v1/counter/{number}/increment");
+        post(server.addr, &path, r#"{"by": 5}"#).await;
+    }
+    done(&backup(&server, &to));
+    let file = folder.path().join("0.json");
+    let restore = ["restore", "--from", text(&to), "--object"];
+    let to_file = ["counter/0", "--at", "3", "--to-json", text(&file)];
+    post(server.addr, "/v1/counter/0/increment", r#"{"by": 100}"#).await;
+    post(server.addr, "/v1/counter/1/increment", r#"{"by": 1}"#).await;
+    done(&run(&[&restore[..], &to_file].concat()));
+    let import = [
+        "import",
+        text(&file),
+        "--replace",
+        "--admin",
+        &admin(&server),
+    ];
+    done(&run(&import));
+    assert_eq!(counted(server.addr).await, [10, 6, 0, 0]);
+
+    let absent = run(&[&restore[..], &["counter/9"]].concat());
+    assert_eq!(absent.status.code(), Some(1));
+    assert!(
+        said(&absent).contains("counter/9 does not exist"),
+        "{}",
+        said(&absent)
+    );
 }
 
 #[tokio::test]

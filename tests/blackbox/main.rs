@@ -10,6 +10,7 @@ mod support;
 mod admin;
 #[cfg(test)]
 mod alarms;
+#[cfg(test)]
 mod backup;
 #[cfg(test)]
 mod bad_input;
