@@ -2,10 +2,10 @@
 //!
 //! With history off there is no thread: the checkpointer lets segments go by itself.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -19,11 +19,13 @@ use crate::log::ClosedSegments;
 
 /// How often the age of history is looked at.
 const TICK: Duration = Duration::from_secs(60);
-/// Pause after a page of a base, in times of what the page took: a fifth of one processor and of the disk
-/// is what history may have.
+/// Pause after a piece of work, in times of what it took: a fifth of one processor and of the disk is
+/// what history may have.
 const PAUSE: u32 = 4;
-/// Longest pause after a page.
+/// Longest pause after a piece of work.
 const PAUSE_MAX: Duration = Duration::from_millis(40);
+/// More closed segments than these are copied without a pause: they take space until then.
+const SEGMENTS_PACED_MAX: usize = 2;
 
 /// What belongs to the history of an open store. Shared by its thread, the checkpointer and
 /// whoever makes a backup.
@@ -109,10 +111,19 @@ impl Keeper {
         };
         if self.shared.space.is_low() {
             tracing::warn!(last, "the disk is almost full: history has a gap");
-        } else if let Err(error) = keep(self, last) {
+        } else if let Err(error) = self.copy(last) {
             tracing::warn!(%error, last, "commits could not be kept: history has a gap");
         }
         self.release(checkpoint);
+    }
+
+    fn copy(&self, last: u64) -> Result<(), HistoryError> {
+        let mut pace = Pace::new();
+        keep(self, last, &mut || {
+            if self.closed.count() <= SEGMENTS_PACED_MAX && self.go_on().is_ok() {
+                pace.pause();
+            }
+        })
     }
 
     fn release(&self, checkpoint: u64) {
@@ -132,15 +143,13 @@ impl Keeper {
         if wanted == Wanted::Nothing || self.shared.space.is_low() {
             return Ok(());
         }
-        let mut started = clock::now();
+        let mut pace = Pace::new();
         write_base(self, &mut || {
             self.go_on()?;
             // Segments must not pile up for as long as a large engine takes.
             let checkpoint = self.bell.state.lock().checkpoint;
             self.keep(checkpoint);
-            let worked = clock::now().duration_since(started);
-            thread::sleep((worked * PAUSE).min(PAUSE_MAX));
-            started = clock::now();
+            pace.pause();
             Ok(())
         })?;
         // The new base may stand for older ones now.
@@ -148,6 +157,21 @@ impl Keeper {
             retain(self, self.limits())?;
         }
         Ok(())
+    }
+}
+
+/// Leaves processor and disk to the commits, between two pieces of work.
+struct Pace(Instant);
+
+impl Pace {
+    fn new() -> Self {
+        Self(clock::now())
+    }
+
+    fn pause(&mut self) {
+        let worked = clock::now().duration_since(self.0);
+        thread::sleep((worked * PAUSE).min(PAUSE_MAX));
+        self.0 = clock::now();
     }
 }
 
@@ -168,7 +192,7 @@ impl Source for Keeper {
         self.repository.origin(self.generation)
     }
 
-    fn log(&self) -> &std::path::Path {
+    fn log(&self) -> &Path {
         &self.log
     }
 

@@ -11,8 +11,16 @@ use super::retention::{self, Limits};
 use super::source::Source;
 use crate::log;
 
-/// Copies the commits of the log up to `last` into history, as far as they are not there.
-pub(crate) fn keep(source: &dyn Source, last: u64) -> Result<(), HistoryError> {
+/// Commits copied between two pauses, bytes.
+const STEP_SIZE_BYTES: usize = 1 << 20;
+
+/// Copies the commits of the log up to `last` into history, as far as they are not there. `step` is
+/// called now and then, to leave the disk to others.
+pub(crate) fn keep(
+    source: &dyn Source,
+    last: u64,
+    step: &mut dyn FnMut(),
+) -> Result<(), HistoryError> {
     let repository = source.history();
     let disk = &*repository.disk;
     let first_in_log = log::first_sequence(disk, source.log())?.unwrap_or(1);
@@ -22,7 +30,13 @@ pub(crate) fn keep(source: &dyn Source, last: u64) -> Result<(), HistoryError> {
         return Ok(());
     }
     let mut writer = GroupWriter::new(disk, &repository.folder, source.origin());
+    let mut copied_bytes = 0;
     log::read_groups(disk, source.log(), (after, last), &mut |group| {
+        copied_bytes += group.payload.len();
+        if copied_bytes >= STEP_SIZE_BYTES {
+            copied_bytes = 0;
+            step();
+        }
         writer.push(&group)
     })?;
     writer.finish()

@@ -236,6 +236,11 @@ impl ClosedSegments {
         self.in_use.try_write()
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.closed.lock().len()
+    }
+
     /// Sequence of the last commit in the segments that hold none after `checkpoint`.
     pub(crate) fn last_sequence_within(&self, checkpoint: u64) -> Option<u64> {
         let closed = self.closed.lock();
