@@ -2,6 +2,7 @@
 
 mod bounds;
 mod failures;
+mod images;
 mod schedule;
 mod steps;
 
