@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderName};
 pub(crate) use address::{Address, InvalidAddress};
 pub(crate) use admin::{
     BackupAsked, BackupDone, BackupProgress, Fork, InvalidObjectName, Line, ListedObject, Listing,
-    Refused, Replaced, Retained, RetainedSpan, split_address,
+    Refused, Replaced, Retained, RetainedSpan, moment, split_address,
 };
 pub(crate) use encoding::{UnknownMediaType, arguments_encoding, media_type, reply_encoding};
 pub(crate) use idempotency::{InvalidIdempotencyHeader, idempotency_key};

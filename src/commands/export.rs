@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::admin::Admin;
 use super::object::{ObjectName, write_new};
+use crate::admin_client::segment;
 use crate::cli;
 use crate::error::Result;
 
@@ -19,6 +20,9 @@ pub(crate) struct Export {
     /// File to write; it must not exist yet. Without one, standard output.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// As it was after a commit or at a time such as 2026-11-23T13:40:00Z, from the server's history.
+    #[arg(long, value_name = "COMMIT|TIME")]
+    at: Option<String>,
     #[command(flatten)]
     admin: Admin,
 }
@@ -26,7 +30,11 @@ pub(crate) struct Export {
 impl Export {
     pub(super) async fn run(self) -> Result<()> {
         let client = self.admin.client()?;
-        let mut file = client.text(&self.object.path()).await?;
+        let path = match &self.at {
+            None => self.object.path(),
+            Some(at) => format!("{}?at={}", self.object.path(), segment(at)),
+        };
+        let mut file = client.text(&path).await?;
         file.push('\n');
         match &self.output {
             None => cli::print(&file),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use abide_storage::{BackupReport, HistoryReport, Progress, Span, Step};
+use abide_storage::{BackupReport, HistoryReport, Progress, Span, Step, Target, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// One line of an answer that comes in many (newline-delimited JSON). The last line is an `end`
@@ -187,4 +187,15 @@ pub(crate) fn split_address(text: &str) -> Result<(&str, &str), InvalidObjectNam
             found: text.chars().take(80).collect(),
         }),
     }
+}
+
+/// A moment of history: digits alone are a commit's number, all else is a time of RFC 3339.
+pub(crate) fn moment(text: &str) -> Result<Target, String> {
+    if let Ok(sequence) = text.parse() {
+        return Ok(Target::Sequence(sequence));
+    }
+    let time: Timestamp = text
+        .parse()
+        .map_err(|error| format!("{error}, and no number"))?;
+    Ok(Target::Time(time))
 }

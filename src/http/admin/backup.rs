@@ -54,9 +54,10 @@ pub(super) async fn history(State(app): State<Arc<App>>) -> Result<Json<Retained
     Ok(Json(report.into()))
 }
 
-fn log_store(app: &App) -> Result<Arc<LogStore>, Problem> {
+pub(super) fn log_store(app: &App) -> Result<Arc<LogStore>, Problem> {
     app.log_store.clone().ok_or_else(|| {
-        let said = "this server keeps its data in memory only: there is nothing to back up";
+        let said =
+            "this server keeps its data in memory only: it has no history, and nothing to back up";
         Problem::new(&BACKUP_REFUSED, said)
     })
 }
@@ -92,6 +93,6 @@ fn run(store: Arc<LogStore>, backup: Backup) -> impl Stream<Item = BackupLine> +
 }
 
 /// The thread panicked.
-fn ended() -> Problem {
+pub(super) fn ended() -> Problem {
     Problem::new(&BACKUP_FAILED, "it ended without an outcome")
 }

@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
-use abide_actors::{Deadline, Precondition};
-use abide_storage::{ObjectImage, Section, Version};
+use abide_actors::{Deadline, ImageError, Precondition, Target};
+use abide_storage::{IMAGE_SIZE_MAX_BYTES, ObjectImage, Section, Version};
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use serde::Deserialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::backup::{ended, log_store};
 use super::json;
 use crate::http::app::App;
 use crate::http::body;
-use crate::problem::{OVERLOADED, Problem};
-use crate::protocol::{Fork, ObjectFile, Replaced, split_address};
+use crate::problem::{INVALID_ARGUMENTS, OBJECT_NOT_FOUND, OVERLOADED, Problem};
+use crate::protocol::{Fork, ObjectFile, Replaced, moment, split_address};
 
 /// Largest file of an object, bytes. Base64 and what is for people make it some three times as large
 /// as the object; what one commit takes is the narrower bound.
@@ -39,6 +40,8 @@ pub(super) struct Terms {
     /// Whether the image's alarms are left out.
     #[serde(default)]
     without_alarms: bool,
+    /// Of a fork: which moment of the original; without it, now.
+    at: Option<String>,
 }
 
 impl Terms {
@@ -59,16 +62,25 @@ impl Terms {
     }
 }
 
+/// Which moment of an object is meant.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct When {
+    /// A commit's number or a time; without it, now.
+    at: Option<String>,
+}
+
 /// The object as a file.
 pub(super) async fn export(
     State(app): State<Arc<App>>,
     address: Address,
+    when: Result<Query<When>, QueryRejection>,
 ) -> Result<Json<ObjectFile>, Problem> {
-    let Path((namespace, name)) = address?;
+    let (Path((namespace, name)), Query(When { at })) = (address?, when?);
     let deadline = own_deadline(&app);
-    let _place = place(deadline).await?;
+    let place = place(deadline).await?;
     let target = app.runtime.target(&namespace, &name)?;
-    let image = app.runtime.export(&target, deadline).await?;
+    let (image, _place) = image(&app, &target, at.as_deref(), deadline, place).await?;
     let view = app.runtime.view(&image)?;
     Ok(Json(ObjectFile::new(&image, view, app.clock.now())))
 }
@@ -106,18 +118,52 @@ pub(super) async fn fork(
 ) -> Result<Json<Replaced>, Problem> {
     let (Path((namespace, name)), Query(terms)) = (address?, terms?);
     let deadline = own_deadline(&app);
-    let _place = place(deadline).await?;
+    let place = place(deadline).await?;
     let (_, Fork { to }) = json::read(&app, request, BODY_SIZE_MAX_BYTES).await?;
     let (to_namespace, to_name) = split_address(&to)?;
     let target = app.runtime.target(to_namespace, to_name)?;
     let source = app.runtime.target(&namespace, &name)?;
-    let image = terms.of(app.runtime.export(&source, deadline).await?);
+    let at = terms.at.as_deref();
+    let (image, _place) = image(&app, &source, at, deadline, place).await?;
+    let image = terms.of(image);
     let precondition = terms.precondition();
     let version = app
         .runtime
         .replace(&target, image, precondition, deadline)
         .await?;
     Ok(Json(replaced(to_namespace, to_name, version)))
+}
+
+type Place = SemaphorePermit<'static>;
+
+/// The object as it is, or as history has it. The place goes with the thread that reads history:
+/// that goes on when the client goes away.
+async fn image(
+    app: &App,
+    target: &Target,
+    at: Option<&str>,
+    deadline: Deadline,
+    place: Place,
+) -> Result<(ObjectImage, Place), Problem> {
+    let Some(at) = at else {
+        return Ok((app.runtime.export(target, deadline).await?, place));
+    };
+    let moment = moment(at).map_err(|said| Problem::new(&INVALID_ARGUMENTS, said))?;
+    let store = log_store(app)?;
+    let object = target.object.clone();
+    let reading = tokio::task::spawn_blocking(move || (store.object_at(&object, moment), place));
+    let (image, place) = reading.await.map_err(|_panicked| ended())?;
+    match image? {
+        Some(image) if image.size_bytes() > IMAGE_SIZE_MAX_BYTES => {
+            let limit_bytes = IMAGE_SIZE_MAX_BYTES;
+            Err(ImageError::TooLarge { limit_bytes }.into())
+        }
+        Some(image) => Ok((image, place)),
+        None => {
+            let said = format!("{} was not there at {at}", target.object);
+            Err(Problem::new(&OBJECT_NOT_FOUND, said))
+        }
+    }
 }
 
 fn replaced(namespace: &str, name: &str, version: Version) -> Replaced {
@@ -133,7 +179,7 @@ fn own_deadline(app: &App) -> Deadline {
 }
 
 /// **bounded**: waits for one of the places, not longer than the request may take.
-async fn place(deadline: Deadline) -> Result<SemaphorePermit<'static>, Problem> {
+async fn place(deadline: Deadline) -> Result<Place, Problem> {
     let waited = tokio::time::timeout_at(deadline.0, TRANSFERS.acquire()).await;
     let busy = || Problem::new(&OVERLOADED, "too many objects are exported or imported now");
     waited.map_err(|_elapsed| busy())?.map_err(|_closed| busy())

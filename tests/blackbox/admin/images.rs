@@ -254,3 +254,39 @@ async fn an_object_too_large_for_a_commit_is_refused_and_nothing_changes() {
     place.refused(&["import", as_text(&path), "--replace"], "commit-too-large");
     assert_eq!(place.export("counter/a")["version"], 1);
 }
+
+#[tokio::test]
+async fn an_object_is_set_back_to_a_moment_of_history_and_no_other_is() {
+    let place = Place::new("sled");
+    for by in [1, 10, 100] {
+        place.increment("a", by).await;
+        place.increment("b", by).await;
+    }
+    // Commits of all objects are counted together: 3 is the second one of "a".
+    let then: Value =
+        serde_json::from_str(&place.done(&["export", "counter/a", "--at", "3"])).unwrap();
+    assert_eq!(
+        (&then["version"], &then["state"]["json"]["value"]),
+        (&2.into(), &11.into())
+    );
+    place.done(&["fork", "counter/a", "counter/then", "--at", "3"]);
+    place.refused(
+        &["fork", "counter/a", "counter/a", "--at", "3"],
+        "object-exists",
+    );
+    place.done(&["fork", "counter/a", "counter/a", "--at", "3", "--replace"]);
+    assert_eq!(place.increment("a", 1).await, 12);
+    assert_eq!(place.increment("b", 1).await, 112);
+    assert_eq!(place.increment("then", 1).await, 12);
+    assert_eq!(place.export("counter/a")["version"], 5);
+
+    place.refused(&["export", "counter/b", "--at", "1"], "object-not-found");
+    place.refused(
+        &["export", "counter/a", "--at", "yesterday"],
+        "no time of RFC 3339",
+    );
+    place.refused(&["export", "counter/a", "--at", "9999"], "backup-refused");
+    let memory = Place::new("memory");
+    memory.increment("a", 1).await;
+    memory.refused(&["export", "counter/a", "--at", "1"], "backup-refused");
+}
