@@ -263,6 +263,18 @@ fn an_object_is_set_back_as_a_whole() {
             ["deactivating", "activated", "disconnected 1012"]
         );
 
+        // Without an activation it is refused just so.
+        world.advance(Duration::from_secs(60)).await;
+        let none = replace(world, "a", image, Precondition::Absent).await;
+        assert!(matches!(
+            none,
+            Err(ImageError::Exists {
+                version: Version(3),
+                ..
+            })
+        ));
+        take_notes();
+
         // The alarm of the image fires, once, and no other.
         world.advance(Duration::from_secs(3_600 + 10)).await;
         let alarms: Vec<_> = take_notes()
