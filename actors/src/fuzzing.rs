@@ -4,6 +4,7 @@ use abide_storage::Timestamp;
 use bytes::Bytes;
 
 use crate::alarm::{AlarmRow, AlarmTable, Cron, Failure, Parked, Setting};
+use crate::send::outbox::Outbox;
 
 /// The rows of an object's alarms: any bytes load or are refused, and what loads is kept under
 /// the name it was stored with.
@@ -49,4 +50,23 @@ pub fn alarm_rows_seeds() -> Vec<Vec<u8>> {
         .chain(todays.iter().map(Vec::as_slice))
         .map(|row| [b"expiry", row].concat())
         .collect()
+}
+
+/// The rows of an object's messages: any bytes load or are refused, and what loads is encoded as
+/// it was read.
+pub fn send_rows(data: &[u8]) {
+    let (key, row) = data.split_at(data.len().min(12));
+    crate::send::fuzzing::row(row);
+    let rows = vec![(Bytes::copy_from_slice(key), Bytes::copy_from_slice(row))];
+    if let Ok(outbox) = Outbox::load(rows) {
+        let outbox = outbox.expect("there is a row");
+        assert_eq!(outbox.taken().0, 1);
+        assert!(!outbox.has_settled());
+    }
+}
+
+/// A message with a name and a trace, and one without.
+#[must_use]
+pub fn send_rows_seeds() -> Vec<Vec<u8>> {
+    crate::send::fuzzing::seeds()
 }

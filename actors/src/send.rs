@@ -35,13 +35,16 @@
 //! | is overloaded, cannot be activated, cannot commit; its namespace is gone | is tried again, after 100 ms doubling to 102 s, until it expires |
 //! | answers `Err`, has no such method, cannot read the arguments, exceeds a limit of its turn | was heard: nothing but the number is committed, the error goes to the log; trying again would do the same |
 //! | answers `Err` with the code `outbox-full` | is tried again: messages it would send have no room, and that passes |
-//! | panics, or does not end in time | is tried again, [`FAULTS_MAX`] times since the sender's activation began, then dropped with an error in the log |
+//! | panics, or does not end in time | is tried again, [`FAULTS_MAX`] times since the sender's activation began, then dropped with an error in the log; a message to the object itself once |
 //! | — the message is older than `send_retention` | is dropped with an error in the log |
 //!
 //! **Bounds.** An object has so many messages and bytes outgoing, and a turn that would send more gets
-//! [`CallError::OutboxFull`](crate::CallError::OutboxFull). It keeps numbers of so many senders; a message
-//! of one more is tried again later. [`receipts`] says when a number may be forgotten.
+//! [`CallError::OutboxFull`](crate::CallError::OutboxFull). It keeps numbers of so many senders, and
+//! [`receipts`] says when one may be forgotten; until then a message of one more is tried again. The bound
+//! is far above what goodbyes that went astray leave in the nine days until their rows expire.
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 pub(crate) mod outbox;
 pub(crate) mod receipts;
 

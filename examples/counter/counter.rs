@@ -28,6 +28,20 @@ impl Counter {
         self.value
     }
 
+    /// Gives `by` to another counter: it leaves this one when the call is answered, and arrives there
+    /// exactly once, a moment later. When this counter has less, both stay as they are, and the
+    /// answer is the error `counter-too-small`.
+    #[call]
+    fn give(&mut self, ctx: &mut Context<Self>, to: String, by: u64) -> Result<u64, ActorError> {
+        self.value = self.value.checked_sub(by).ok_or_else(|| {
+            let message = format!("the counter is at {}, it cannot give {by}", self.value);
+            ActorError::new("counter-too-small", message).status(409)
+        })?;
+        let namespace = ctx.namespace().to_owned();
+        ctx.send_in::<Self>(&namespace, &to).increment(by)?;
+        Ok(self.value)
+    }
+
     /// The current value.
     #[call]
     fn get(&self) -> u64 {

@@ -47,3 +47,23 @@ fn a_counter_stops_at_zero() {
         assert_eq!(visits.decrement(3).await.unwrap(), 0);
     });
 }
+
+#[test]
+fn what_one_counter_gives_another_gets() {
+    in_world(async |world| {
+        let (mine, yours) = (
+            world.actor::<Counter>("mine"),
+            world.actor::<Counter>("yours"),
+        );
+        mine.increment(5).await.unwrap();
+        assert_eq!(mine.give("yours".to_owned(), 2).await.unwrap(), 3);
+        world.advance(std::time::Duration::from_secs(1)).await;
+        assert_eq!(yours.get().await.unwrap(), 2);
+        let Err(CallError::Actor(refusal)) = mine.give("yours".to_owned(), 4).await else {
+            panic!("no error")
+        };
+        assert_eq!(&*refusal.code, "counter-too-small");
+        world.advance(std::time::Duration::from_secs(1)).await;
+        assert_eq!(mine.get().await.unwrap() + yours.get().await.unwrap(), 5);
+    });
+}

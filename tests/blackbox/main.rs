@@ -35,6 +35,8 @@ mod limits;
 #[cfg(test)]
 mod raw_http;
 #[cfg(test)]
+mod send;
+#[cfg(test)]
 mod surface;
 #[cfg(test)]
 mod websocket;

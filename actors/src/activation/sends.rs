@@ -13,7 +13,7 @@ use crate::alarm::TRY_AGAIN;
 use crate::call::{Call, CallError, Deadline, Origin};
 use crate::departure::{Answer as Addressee, Departure};
 use crate::message::Message;
-use crate::send::outbox::{Outbox, Posting};
+use crate::send::outbox::{Outbox, Posting, Starts, is_fault};
 use crate::send::receipts::{Receipt, find, known};
 use crate::send::{Counters, Heard, Outgoing, Sent, Sequence};
 
@@ -69,13 +69,17 @@ impl Activation {
                 self.depart(ticket, departure, Addressee::Sent { reply, result });
                 Flow::GoOn
             }
-            Err(Failure {
-                error,
-                flow: Flow::GoOn,
-            }) if is_final(&error) => {
+            // Of its own faults the object cannot count more than one: it ends the activation that
+            // counts.
+            Err(Failure { error, flow })
+                if is_final(&error) || (is_fault(&error) && from == *self.object()) =>
+            {
                 tracing::warn!(object = %self.object(), %from, method = %outgoing.method, %error, "a sent message was refused");
                 Counters::add(&self.shared.node.sends.refused);
-                self.refused(&receipt, reply)
+                match self.refused(&receipt, reply) {
+                    Flow::GoOn => flow,
+                    ended => ended,
+                }
             }
             Err(Failure { error, flow }) => {
                 let result = Err(error);
@@ -156,10 +160,17 @@ impl Activation {
     /// Lets messages fly and takes answers in. Called wherever the gate is polled, after it.
     pub(super) fn poll_outbox(&mut self, cx: &mut Context<'_>) {
         if let Some(outbox) = &mut self.outbox {
-            let shared = &self.shared;
-            let departed = shared.departed.version();
-            outbox.poll(cx, &shared.node, shared.slot.object(), departed);
+            let starts = if self.ending { Starts::No } else { Starts::Yes };
+            outbox.poll(cx, &self.shared, starts);
         }
+    }
+
+    /// Whether the activation should wait for answers before it ends. One that is evicted does, or
+    /// objects that evict each other would never deliver anything; a drain does not, it needs no
+    /// answer.
+    pub(super) fn awaits_answers(&self) -> bool {
+        let flies = self.outbox.as_ref().is_some_and(|outbox| outbox.flies());
+        flies && !self.shared.node.is_draining()
     }
 
     /// Whether there are messages to deliver, or rows of delivered ones to delete.

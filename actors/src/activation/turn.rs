@@ -13,6 +13,7 @@ use crate::clock::monotonic;
 use crate::departure::{Answer as Addressee, Departure};
 use crate::kind::Callbacks;
 use crate::message::{Answer, Message};
+use crate::send::outbox::Starts;
 use crate::teeth::{Tooth, broken};
 use crate::turn::TurnContext;
 
@@ -125,8 +126,7 @@ impl Activation {
                 }
             }
             if let Some(outbox) = outbox {
-                let departed = shared.departed.version();
-                outbox.poll(cx, &shared.node, shared.slot.object(), departed);
+                outbox.poll(cx, shared, Starts::Yes);
             }
             turn.as_mut().poll(cx).map(|outcome| match outcome {
                 Ok(Ok(Ok(answer))) => Ok(answer),

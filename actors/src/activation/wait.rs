@@ -126,7 +126,7 @@ impl Activation {
                     Poll::Ready(envelope) => return Poll::Ready(Next::Message(envelope)),
                     Poll::Pending => {}
                 }
-                if open && self.ending {
+                if open && self.ending && !self.awaits_answers() {
                     return Poll::Ready(Next::Nothing);
                 }
                 // One that has messages to deliver is not idle.

@@ -27,6 +27,7 @@ use super::{Counters, FAULTS_MAX, Heard, Outgoing, Sent, Sequence, retry_wait};
 use crate::call::CallError;
 use crate::mailbox::Envelope;
 use crate::node::{Node, Target};
+use crate::turn::Shared;
 
 /// Messages of one sender in the mailboxes of receivers at a time.
 const FLYING_MAX: usize = 64;
@@ -69,6 +70,14 @@ enum Landed {
     Rested(ObjectId),
     /// After a refusal the store may be asked again to delete rows.
     MaySettle,
+}
+
+/// Whether further messages may fly.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Starts {
+    Yes,
+    /// The activation is to end; it waits for what flies.
+    No,
 }
 
 /// What a commit does to the outbox, once it is accepted.
@@ -114,6 +123,11 @@ impl Outbox {
     /// leave with the next commit.
     pub(crate) fn taken(&self) -> (usize, usize) {
         (self.kept.len() - self.settled.len(), self.size_bytes)
+    }
+
+    /// Whether a receiver has a message and has not answered.
+    pub(crate) fn flies(&self) -> bool {
+        self.flying > 0
     }
 
     /// Whether every message waits for its receiver to recover.
@@ -225,13 +239,9 @@ impl Outbox {
     }
 
     /// Lets fly what may, and takes in what has landed.
-    pub(crate) fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        node: &Arc<Node>,
-        sender: &Object,
-        departed: Version,
-    ) {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, shared: &Shared, starts: Starts) {
+        let (node, sender) = (&shared.node, shared.slot.object());
+        let departed = shared.departed.version();
         while let Some(sequence) = self.undeparted.front().copied()
             && sequence.version <= departed
         {
@@ -241,6 +251,7 @@ impl Outbox {
         loop {
             // A node that drains ends its activations; a message would wake another one.
             while self.flying < FLYING_MAX
+                && starts == Starts::Yes
                 && !node.is_draining()
                 && let Some(receiver) = self.ready.pop_front()
             {
@@ -376,7 +387,7 @@ async fn fly(
 }
 
 /// Whether it is the receiver's own code that fails, so that time alone will not mend it.
-fn is_fault(error: &CallError) -> bool {
+pub(crate) fn is_fault(error: &CallError) -> bool {
     matches!(
         error,
         CallError::Panicked | CallError::DeadlineExceeded { .. }

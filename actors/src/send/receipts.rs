@@ -284,3 +284,6 @@ fn expiry_key(keep_until: Timestamp, sender: &ObjectId) -> Bytes {
 fn corrupt(detail: String) -> CallError {
     CallError::Read(ReadError::Corrupt(detail.into()))
 }
+
+#[cfg(test)]
+mod tests;

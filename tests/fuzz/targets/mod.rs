@@ -89,6 +89,7 @@ pub(crate) const TARGETS: [Target; 11] = [
 fn codec(data: &[u8]) {
     abide_storage::fuzzing::codec(data);
     abide_actors::fuzzing::alarm_rows(data);
+    abide_actors::fuzzing::send_rows(data);
 }
 
 fn codec_seeds() -> Vec<Vec<u8>> {
@@ -96,5 +97,6 @@ fn codec_seeds() -> Vec<Vec<u8>> {
     values
         .into_iter()
         .chain(abide_actors::fuzzing::alarm_rows_seeds())
+        .chain(abide_actors::fuzzing::send_rows_seeds())
         .collect()
 }

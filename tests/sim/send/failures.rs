@@ -128,3 +128,39 @@ fn a_receiver_that_cannot_commit_hears_the_message_again() {
         assert_all_quiet(world, &["a"]).await;
     });
 }
+
+/// The panic ends the activation that would count the attempts.
+#[test]
+fn a_panic_over_a_message_to_oneself_is_not_repeated() {
+    world(async |world| {
+        let a = world.actor::<Account>("a");
+        a.frighten("a".to_owned()).await.unwrap();
+        pay(world, "a", "a", 5).await.unwrap();
+        world.advance(Duration::from_secs(60)).await;
+        assert_eq!(take_notes(), ["panic", "receive 5"]);
+        assert_eq!(world.runtime().stats().sends_refused, 1);
+        assert_all_quiet(world, &["a"]).await;
+    });
+}
+
+/// 1. There is room for one activation, so that the receiver has its sender evicted.
+/// 2. The sender waits for the answer before it ends, or the two would evict each other forever.
+#[test]
+fn objects_that_evict_each_other_deliver_all_the_same() {
+    let limits = Limits {
+        activations_max: 1,
+        ..Limits::default()
+    };
+    world_with(limits, async |world| {
+        for sum in 1..=20 {
+            for (from, to) in [("a", "b"), ("b", "c"), ("c", "a")] {
+                pay(world, from, to, sum).await.unwrap();
+            }
+        }
+        world.advance(Duration::from_secs(60)).await;
+        for name in ["a", "b", "c"] {
+            assert!(received(world, name).await.into_iter().eq(1..=20), "{name}");
+        }
+        assert_all_quiet(world, &["a", "b", "c"]).await;
+    });
+}

@@ -3,7 +3,7 @@
 use abide_actors::testing::World;
 use abide_storage::Aftermath;
 
-use super::{Duration, assert_all_quiet, paid, pay, received, settle, world};
+use super::{Duration, Limits, assert_all_quiet, paid, pay, received, settle, world_with};
 use crate::seeds::each_seed;
 use crate::support::begin;
 
@@ -46,11 +46,23 @@ async fn step(world: &mut World, random: &mut fastrand::Rng, disk: Disk, number:
     }
 }
 
+/// Sometimes full mailboxes, evictions, and activations that end as soon as they may.
+fn limits(random: &mut fastrand::Rng) -> Limits {
+    let mut choose = |tight: usize, wide: usize| if random.bool() { tight } else { wide };
+    Limits {
+        mailbox_messages_max: choose(2, 1_024),
+        activations_max: choose(1, 1_024),
+        outbox_messages_max: choose(3, 1_024),
+        idle_timeout: Duration::from_secs(choose(1, 10) as u64),
+        ..Limits::default()
+    }
+}
+
 #[test]
 fn what_arrives_is_what_was_sent() {
     each_seed(300, |seed| {
-        world(async |world| {
-            let mut random = fastrand::Rng::with_seed(seed);
+        let mut random = fastrand::Rng::with_seed(seed);
+        world_with(limits(&mut random), async |world| {
             let disk = if random.bool() {
                 Disk::Slow
             } else {
