@@ -141,7 +141,7 @@ impl Builder {
             started: clock.now(),
             clock,
             metrics: Arc::new(Metrics::default()),
-            admission: Arc::new(Admission::new(config.calls_max)),
+            admission: Arc::new(Admission::new(config.calls_max, config.thread_count())),
             tasks: Tasks::default(),
             draining: CancellationToken::new(),
             config,

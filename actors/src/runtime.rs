@@ -193,11 +193,11 @@ impl Runtime {
         &self.0.memory
     }
 
-    /// Whether messages wait for the object just now: one more joins them, and starts nothing.
+    /// Messages that wait for the object just now.
     #[must_use]
-    pub fn is_busy(&self, target: &Target) -> bool {
+    pub fn waiting(&self, target: &Target) -> usize {
         let slot = self.0.catalog.get(target.object.id);
-        slot.is_some_and(|slot| slot.mailbox.len() > 0)
+        slot.map_or(0, |slot| slot.mailbox.len())
     }
 
     /// The object that `address` names in a namespace: a name, or `id:` and 64 hex digits.

@@ -7,14 +7,15 @@
 //! processor, and a connection that waits sends no further call: most overloads end right there,
 //! without one refusal.
 //!
-//! How many fit is found out (additive increase, multiplicative decrease, as TCP's window): a probe
-//! measures how long a task that is ready waits for a thread. Above [`LAG_MAX`] fewer calls are
-//! admitted, below it more again. Judging by the time of waiting, not by that of answering, is what
+//! How many fit is found out: a probe measures how long a task that is ready waits for a thread. Above
+//! [`LAG_MAX`] so many fewer calls are admitted as would have made it, below it a few more again.
+//! Judging by the time of waiting, not by that of answering, is what
 //! keeps slow actors (they wait for something outside) from being taken for a slow server.
 //! (H. Zhou et al., Overload Control for Scaling WeChat Microservices, SoCC 2018.)
 //!
-//! A call to an object that has messages waiting takes no place: it joins a queue that has its own
-//! bound and its own answer, and begins no work. So one hot object cannot hold the places of all.
+//! One hot object cannot hold the places of all. While the processor has time, a call to an object
+//! that has messages waiting takes no place: it joins a queue with its own bound and its own answer. While
+//! it has not, an object may have a quarter of the places waiting, and one more is refused.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -22,18 +23,23 @@ use std::time::Duration;
 
 use abide_actors::Deadline;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// How long a task that is ready may wait for a thread before fewer calls are admitted: the figure
 /// of the paper above.
 const LAG_MAX: Duration = Duration::from_millis(20);
 /// Time between two probes.
 const PROBE_PAUSE: Duration = Duration::from_millis(10);
-/// Fewer calls than this at one time are admitted whatever the lag: group commits need company, and
-/// on a machine shared with others lag may not be our doing.
-const PLACES_MIN: usize = 256;
+/// So many calls for each thread are admitted whatever the lag: group commits need company, and on a
+/// machine shared with others lag may not be our doing.
+const PLACES_PER_THREAD_MIN: usize = 16;
+/// At least this part of the places in use is left after one probe, which may have been late for
+/// another reason.
+const SHRINK_MAX: usize = 8;
 /// Longest wait in line. Short against the patience of clients, long against a burst.
 const LINE_WAIT_MAX: Duration = Duration::from_millis(500);
+/// The part of a call's time that it may spend in line: what is admitted has yet to be done.
+const LINE_WAIT_SHARE: u32 = 4;
 
 /// The places there are, and the line for them.
 #[derive(Debug)]
@@ -41,6 +47,7 @@ pub(crate) struct Admission {
     /// Free places. Waiting for one is fair: tokio's semaphore is a queue.
     free: Arc<Semaphore>,
     places_max: usize,
+    places_min: usize,
     /// Calls that may be handled at one time. Only the probe changes it.
     places: AtomicUsize,
     /// Places to be taken away that are in use: each goes when its call has ended. Given to the line
@@ -64,10 +71,11 @@ pub(crate) struct Busy {
 }
 
 impl Admission {
-    pub(crate) fn new(places_max: usize) -> Self {
+    pub(crate) fn new(places_max: usize, threads: usize) -> Self {
         Self {
             free: Arc::new(Semaphore::new(places_max)),
             places_max,
+            places_min: places_max.min(threads * PLACES_PER_THREAD_MIN),
             places: AtomicUsize::new(places_max),
             owed: AtomicUsize::new(0),
             in_line: AtomicUsize::new(0),
@@ -93,7 +101,7 @@ impl Admission {
     /// A place, at once or after a while in line.
     ///
     /// # Errors
-    /// [`Busy`] when the wait took too long, or half of the time to the deadline.
+    /// [`Busy`] when the wait took too long, or a quarter of the time to the deadline.
     ///
     /// # Cancel safety
     /// Yes: the place in line is given up.
@@ -103,7 +111,7 @@ impl Admission {
         }
         self.check()?;
         let now = Instant::now();
-        let patience = deadline.0.saturating_duration_since(now) / 2;
+        let patience = deadline.0.saturating_duration_since(now) / LINE_WAIT_SHARE;
         let until = now + patience.min(LINE_WAIT_MAX);
         let _waiting = InLine::new(&self.in_line);
         match timeout_at(until, self.free.clone().acquire_owned()).await {
@@ -115,14 +123,20 @@ impl Admission {
         }
     }
 
+    /// Messages that may wait for one object; `None` while the processor has time.
+    pub(crate) fn share(&self) -> Option<usize> {
+        let places = self.places();
+        (places < self.places_max).then_some((places / 4).max(2))
+    }
+
     /// Adapts the number of places until the server stops.
     pub(crate) async fn adapt(&self) {
         loop {
-            sleep(PROBE_PAUSE).await;
-            let ready = Instant::now();
-            // Once through the queue of what is ready to run.
+            let due = Instant::now() + PROBE_PAUSE;
+            sleep_until(due).await;
+            // Once more through the queue of what is ready to run: a timer may go before it.
             tokio::task::yield_now().await;
-            self.observe(ready.elapsed());
+            self.observe(due.elapsed());
         }
     }
 
@@ -154,8 +168,15 @@ impl Admission {
             // Of those in use, not of those there are: places nobody uses keep nobody waiting.
             let there_are = places + self.owed.load(Ordering::Relaxed);
             let in_use = there_are.saturating_sub(self.free.available_permits());
-            let fewer = places.min(in_use) * 3 / 4;
-            fewer.max(PLACES_MIN.min(self.places_max))
+            let in_use = places.min(in_use);
+            // The lag is the time of all that is ready; so many would have made it bearable.
+            let bearable = LAG_MAX.as_secs_f64() / lag.as_secs_f64() * in_use as f64;
+            (bearable as usize)
+                .max(in_use / SHRINK_MAX)
+                .max(self.places_min)
+                .min(places)
+        } else if lag > LAG_MAX / 2 {
+            places
         } else {
             (places + places / 32 + 1).min(self.places_max)
         };
@@ -228,7 +249,7 @@ mod tests {
     use futures_util::poll;
     use tokio::time::Instant;
 
-    use super::{Admission, LAG_MAX, LINE_WAIT_MAX, PLACES_MIN};
+    use super::{Admission, LAG_MAX, LINE_WAIT_MAX, PLACES_PER_THREAD_MIN};
 
     fn in_a_minute() -> Deadline {
         Deadline::after(Duration::from_secs(60))
@@ -236,7 +257,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_line_is_served_in_order() {
-        let admission = Arc::new(Admission::new(1));
+        let admission = Arc::new(Admission::new(1, 1));
         let place = admission.enter(in_a_minute()).await.unwrap();
         let mut second = Box::pin(admission.enter(in_a_minute()));
         assert!(poll!(second.as_mut()).is_pending());
@@ -252,7 +273,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_wait_ends_soon_and_sooner_for_who_has_little_time() {
-        let admission = Arc::new(Admission::new(1));
+        let admission = Arc::new(Admission::new(1, 1));
         let _place = admission.enter(in_a_minute()).await.unwrap();
         let began = Instant::now();
         admission.enter(in_a_minute()).await.unwrap_err();
@@ -260,35 +281,36 @@ mod tests {
         let began = Instant::now();
         let soon = Deadline::after(Duration::from_millis(100));
         admission.enter(soon).await.unwrap_err();
-        assert_eq!(began.elapsed(), Duration::from_millis(50));
+        assert_eq!(began.elapsed(), Duration::from_millis(25));
         assert_eq!(admission.in_line(), 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn lag_takes_places_away_and_its_end_gives_them_back() {
-        let admission = Arc::new(Admission::new(4_096));
+        let admission = Arc::new(Admission::new(4_096, 1));
         let mut places = Vec::new();
         for _ in 0..1_000 {
             places.push(admission.enter(in_a_minute()).await.unwrap());
         }
         admission.observe(LAG_MAX * 2);
-        assert_eq!(admission.places(), 750);
+        assert_eq!((admission.places(), admission.share()), (500, Some(125)));
         let mut waits = Box::pin(admission.enter(in_a_minute()));
         assert!(poll!(waits.as_mut()).is_pending(), "those in use count");
-        // A quarter is owed: what comes free next goes, and is not given to the line.
-        places.truncate(751);
+        // Half is owed: what comes free next goes, and is not given to the line.
+        places.truncate(501);
         assert!(poll!(waits.as_mut()).is_pending());
-        places.truncate(749);
+        places.truncate(499);
         waits.await.unwrap();
         for _ in 0..100 {
             admission.observe(LAG_MAX * 2);
         }
-        assert_eq!(admission.places(), PLACES_MIN);
+        assert_eq!(admission.places(), PLACES_PER_THREAD_MIN);
         places.clear();
-        for _ in 0..200 {
+        for _ in 0..300 {
             admission.observe(Duration::ZERO);
         }
         assert_eq!(admission.places(), 4_096);
         assert_eq!(admission.free.available_permits(), 4_096);
+        assert_eq!(admission.share(), None);
     }
 }

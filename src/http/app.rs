@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use abide_actors::{Clock, Deadline, Origin, Runtime, Target, Tasks};
+use abide_actors::{CallError, Clock, Deadline, Origin, Runtime, Target, Tasks};
 use abide_storage::{LogStore, Store, Timestamp};
 use http::HeaderMap;
 use http::request::Parts;
@@ -50,8 +50,14 @@ impl App {
         target: &Target,
         deadline: Deadline,
     ) -> Result<Place, Problem> {
-        if self.runtime.is_busy(target) {
-            return Ok(Admission::join());
+        let waiting = self.runtime.waiting(target);
+        match self.admission.share() {
+            None if waiting > 0 => return Ok(Admission::join()),
+            Some(share) if waiting >= share => {
+                let object = target.object.clone();
+                return Err(CallError::Overloaded { object, waiting }.into());
+            }
+            None | Some(_) => {}
         }
         Ok(self.admission.enter(deadline).await?)
     }

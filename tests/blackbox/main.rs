@@ -31,6 +31,8 @@ mod floods;
 #[cfg(test)]
 mod idempotency;
 #[cfg(test)]
+mod large_state;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod raw_http;

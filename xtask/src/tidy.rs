@@ -7,6 +7,7 @@ mod banned;
 mod confined;
 mod invariants;
 mod layers;
+mod limits;
 mod links;
 mod problems;
 mod repository;
@@ -59,6 +60,7 @@ const RULES: &[(&str, Rule)] = &[
     ("confined crates", confined::check),
     ("banned text", banned::check),
     ("error codes", problems::check),
+    ("limits", limits::check),
     ("links", links::check),
     ("file sizes", size::check),
     ("invariants", invariants::check),

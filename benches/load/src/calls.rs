@@ -136,6 +136,8 @@ pub(crate) async fn connect(server: &str) -> anyhow::Result<Connection> {
     let unreachable = || format!("no connection to {server}");
     let socket = TcpStream::connect(server).await.with_context(unreachable)?;
     socket.set_nodelay(true)?;
+    // A close is a reset, which leaves no port waiting: a run may close more than there are.
+    socket.set_zero_linger()?;
     let (requests, connection) = http1::handshake(TokioIo::new(socket))
         .await
         .with_context(unreachable)?;

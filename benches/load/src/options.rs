@@ -96,7 +96,7 @@ pub(crate) struct Overload {
     pub(crate) method: String,
 
     /// Arguments as JSON; none sends no body.
-    #[arg(long, value_name = "JSON", default_value = "[200000]")]
+    #[arg(long, value_name = "JSON", default_value = "[20000000]")]
     pub(crate) arguments: String,
 
     /// Times the peak that is offered; `--duration` says for how long.
@@ -107,8 +107,8 @@ pub(crate) struct Overload {
     #[arg(long, value_name = "SECONDS", default_value = "6", value_parser = seconds)]
     pub(crate) peak: Duration,
 
-    /// Clients of the overload, each with a connection.
-    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Calls that may be open at one time, each on a connection; further ones count as unsent.
+    #[arg(long, default_value_t = 16_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) clients: u32,
 
     /// Seconds after which a client gives a call up and closes its connection.

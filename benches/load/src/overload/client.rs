@@ -1,5 +1,6 @@
-//! One client: a connection, one call at a time, and only so much patience.
+//! Clients that come, call once, and have only so much patience.
 
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -7,9 +8,10 @@ use anyhow::Context;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, Uri};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::Seconds;
+use super::second::Second;
 use crate::calls::{Connection, connect, describe};
 use crate::options::{Options, Overload};
 
@@ -18,9 +20,11 @@ pub(super) struct Plan {
     server: String,
     paths: Vec<Uri>,
     arguments: Bytes,
-    patience: Duration,
+    pub(super) patience: Duration,
     /// Whether the server is told how long its client waits.
     tells: bool,
+    /// Calls that may be open at one time: a bound on sockets.
+    open_max: usize,
 }
 
 impl Plan {
@@ -38,82 +42,101 @@ impl Plan {
             arguments: overload.arguments.clone().into(),
             patience: overload.patience,
             tells: !overload.silent,
+            open_max: overload.clients as usize,
         })
     }
 }
 
-pub(super) struct Client {
+/// The clients of one phase.
+pub(super) struct Clients {
     plan: Rc<Plan>,
-    seconds: Seconds,
     start: Instant,
-    connection: Option<Connection>,
+    pub(super) seconds: RefCell<Vec<Second>>,
+    /// Connections whose call has ended well, for whoever comes next.
+    idle: RefCell<Vec<Connection>>,
+    open: Cell<usize>,
 }
 
-impl Client {
-    pub(super) fn new(plan: Rc<Plan>, seconds: Seconds, start: Instant) -> Self {
-        Self {
+impl Clients {
+    pub(super) fn new(plan: Rc<Plan>, seconds: usize) -> Rc<Self> {
+        Rc::new(Self {
             plan,
-            seconds,
-            start,
-            connection: None,
-        }
+            start: Instant::now(),
+            seconds: RefCell::new((0..seconds).map(|_| Second::default()).collect()),
+            idle: RefCell::default(),
+            open: Cell::new(0),
+        })
     }
 
-    /// One call after the other, until the end.
-    pub(super) async fn closed_loop(mut self, number: u32, end: Instant) {
-        let mut call = number as usize;
-        while Instant::now() < end {
-            self.step(call, Instant::now()).await;
-            call += 1;
-        }
+    pub(super) fn start(&self) -> Instant {
+        self.start
     }
 
-    /// This client's share of calls at a rate, each at its moment or as soon after it as the one
-    /// before has ended.
-    pub(super) async fn open_loop(mut self, number: u32, clients: u32, rate: f64, end: Instant) {
-        for call in (u64::from(number)..).step_by(clients as usize) {
-            let due = self.start + Duration::from_secs_f64(call as f64 / rate);
+    /// So many clients, each with one call after the other until the end.
+    pub(super) async fn closed_loop(self: Rc<Self>, count: usize, end: Instant) {
+        let mut tasks = JoinSet::new();
+        for number in 0..count {
+            let clients = self.clone();
+            tasks.spawn_local(async move {
+                let mut call = number;
+                while Instant::now() < end {
+                    clients.step(call, Instant::now()).await;
+                    call += 1;
+                }
+            });
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+
+    /// A new client at each moment, whatever has become of those before.
+    pub(super) async fn open_loop(self: Rc<Self>, rate: f64, end: Instant) {
+        let mut tasks = JoinSet::new();
+        for call in 0_u32.. {
+            let due = self.start + Duration::from_secs_f64(f64::from(call) / rate);
             if due >= end {
-                return;
+                break;
             }
             sleep_until(due).await;
-            let path = usize::try_from(call).unwrap_or_default();
-            self.step(path, due).await;
+            let clients = self.clone();
+            tasks.spawn_local(async move { clients.step(call as usize, due).await });
+            while tasks.try_join_next().is_some() {}
         }
+        while tasks.join_next().await.is_some() {}
     }
 
     /// One call that was due at that moment, with its place in the books.
-    async fn step(&mut self, call: usize, due: Instant) {
+    async fn step(&self, call: usize, due: Instant) {
         let second = usize::try_from((due - self.start).as_secs()).unwrap_or(usize::MAX);
-        if let Some(second) = self.seconds.borrow_mut().get_mut(second) {
-            second.begin();
-        }
+        self.note(second, |second| second.begin(due.elapsed()));
         let give_up = due + self.plan.patience;
-        let outcome = if Instant::now() >= give_up {
-            // The connection was busy all the time; nothing was sent.
+        // Too late by the driver's own doing, or for want of sockets: never sent.
+        let outcome = if self.open.get() >= self.plan.open_max || Instant::now() >= give_up {
             Err("unsent".to_owned())
         } else {
-            match timeout_at(give_up, self.call(call)).await {
-                Ok(outcome) => outcome,
-                Err(_elapsed) => {
-                    self.connection = None;
-                    Err("gave-up".to_owned())
-                }
-            }
+            self.open.set(self.open.get() + 1);
+            let answered = timeout_at(give_up, self.call(call)).await;
+            self.open.set(self.open.get() - 1);
+            // Dropping the call has closed its connection.
+            answered.unwrap_or_else(|_elapsed| Err("gave-up".to_owned()))
         };
+        self.note(second, |second| second.end(due.elapsed(), outcome));
+    }
+
+    fn note(&self, second: usize, what: impl FnOnce(&mut Second)) {
         if let Some(second) = self.seconds.borrow_mut().get_mut(second) {
-            second.end(due.elapsed(), outcome);
+            what(second);
         }
     }
 
-    async fn call(&mut self, call: usize) -> Result<(), String> {
-        let mut connection = match self.connection.take() {
+    async fn call(&self, call: usize) -> Result<(), String> {
+        let plan = &self.plan;
+        let idle = self.idle.borrow_mut().pop();
+        let mut connection = match idle {
             Some(connection) if !connection.requests.is_closed() => connection,
-            _ => connect(&self.plan.server)
+            _ => connect(&plan.server)
                 .await
                 .map_err(|_| "no-connection".to_owned())?,
         };
-        let plan = &self.plan;
         let path = plan.paths[call % plan.paths.len()].clone();
         let mut request = Request::post(path).header("host", &plan.server);
         if plan.tells {
@@ -134,7 +157,7 @@ impl Client {
             hyper::Result::Ok((status, body))
         };
         let (status, body) = sent.await.map_err(|_| "broken-off".to_owned())?;
-        self.connection = Some(connection);
+        self.idle.borrow_mut().push(connection);
         if status.is_success() {
             return Ok(());
         }

@@ -12,6 +12,8 @@ use crate::histogram::Histogram;
 #[derive(Debug, Default)]
 pub(crate) struct Second {
     due: u64,
+    /// How late the driver was, at worst: its own doing.
+    late: Duration,
     latency: Option<Histogram>,
     /// By code of the problem, or by what the client saw.
     failed: BTreeMap<String, u64>,
@@ -19,8 +21,9 @@ pub(crate) struct Second {
 }
 
 impl Second {
-    pub(crate) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self, late: Duration) {
         self.due += 1;
+        self.late = self.late.max(late);
     }
 
     pub(crate) fn end(&mut self, latency: Duration, outcome: Result<(), String>) {
@@ -28,6 +31,11 @@ impl Second {
             Ok(()) => self.latency.get_or_insert_with(Histogram::new).add(latency),
             Err(what) => *self.failed.entry(what).or_default() += 1,
         }
+    }
+
+    /// How late the driver was.
+    pub(crate) fn late(&self) -> Duration {
+        self.late
     }
 
     /// Calls that were due.
@@ -58,6 +66,7 @@ impl fmt::Display for Second {
         if let Some(bytes) = self.resident_bytes {
             write!(f, "  rss {:>5} MiB", bytes >> 20)?;
         }
+        write!(f, "  driver late {:>4} ms", self.late.as_millis())?;
         for (what, count) in &self.failed {
             write!(f, "  {what} {count}")?;
         }
@@ -81,6 +90,7 @@ pub(super) fn summary(seconds: &[Second]) -> serde_json::Value {
         "due": seconds.iter().map(Second::due).sum::<u64>(),
         "good": latency.count(),
         "failed": failed,
+        "driver_late_ms_max": seconds.iter().map(|second| second.late.as_millis()).max(),
         "latency_us": latency.summary_us(),
         "rss_bytes_max": seconds.iter().filter_map(|second| second.resident_bytes).max(),
     })
