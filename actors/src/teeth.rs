@@ -27,6 +27,10 @@ pub enum Tooth {
     KeepValueOfFailedTurn,
     /// The reply kept for an idempotency key is left out of the turn's commit.
     ForgetIdempotencyRow,
+    /// The number of a message that was heard is left out of the commit of its turn.
+    ForgetReceipt,
+    /// A sent message is left out of the commit of its turn.
+    ForgetOutgoingRow,
     /// An alarm is cleared before its handler has committed.
     ClearAlarmEarly,
     /// A new activation does not know how often an alarm has failed.
@@ -41,7 +45,7 @@ pub enum Tooth {
 
 impl Tooth {
     /// All there are.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::SkipOutputGate,
         Self::ReadsSkipTheGate,
         Self::CallBeforeDurable,
@@ -51,6 +55,8 @@ impl Tooth {
         Self::KeepStageOfFailedTurn,
         Self::KeepValueOfFailedTurn,
         Self::ForgetIdempotencyRow,
+        Self::ForgetReceipt,
+        Self::ForgetOutgoingRow,
         Self::ClearAlarmEarly,
         Self::LoseRetryCount,
         Self::ForgetAlarmsAtStart,

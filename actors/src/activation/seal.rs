@@ -92,6 +92,7 @@ impl Activation {
             }
             _ => None,
         };
+        let receipt = receipt.filter(|_| !broken(Tooth::ForgetReceipt));
         let senders = receipt.map(|receipt| receipt.enter(&mut batch));
         let posting = self.post(mem::take(&mut stage.sends), &mut batch);
         let alarms = self.seal_alarms(&mut stage, handled, &mut batch);

@@ -27,6 +27,7 @@ use super::{Counters, FAULTS_MAX, Heard, Outgoing, Sent, Sequence, retry_wait};
 use crate::call::CallError;
 use crate::mailbox::Envelope;
 use crate::node::{Node, Target};
+use crate::teeth::{Tooth, broken};
 use crate::turn::Shared;
 
 /// Messages of one sender in the mailboxes of receivers at a time.
@@ -195,11 +196,13 @@ impl Outbox {
         for (index, outgoing) in (0..).zip(sends) {
             let sequence = Sequence { version, index };
             let (key, value) = (sequence.key(), outgoing.encode(wake.unwrap_or(now)));
-            batch.writes.push(Write::Put {
-                section,
-                key,
-                value,
-            });
+            if !broken(Tooth::ForgetOutgoingRow) {
+                batch.writes.push(Write::Put {
+                    section,
+                    key,
+                    value,
+                });
+            }
             posted.push((sequence, Arc::new(outgoing)));
         }
         Posting {
@@ -212,7 +215,7 @@ impl Outbox {
 
     /// Receivers that nothing is on its way to, with the last message each has heard.
     fn forgettable(&self, posted: &[(Sequence, Arc<Outgoing>)]) -> Vec<(Target, Sequence)> {
-        let mut last: HashMap<ObjectId, (Target, Sequence)> = HashMap::new();
+        let mut last: BTreeMap<ObjectId, (Target, Sequence)> = BTreeMap::new();
         for sequence in &self.settled {
             let to = &self.kept[sequence].to;
             let entry = (to.clone(), *sequence);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use abide_actors::testing::BEGINNING;
 
 use super::history::{History, Outcome, Violation};
-use super::linear::{self, OPERATIONS_MAX, Step, Verdict};
+use super::linear::{self, Step, Verdict};
 use super::probe::{Attempt, Notes};
 use super::subject::{Audit, Seen};
 use super::workload::OBJECTS;
@@ -206,7 +206,6 @@ pub(super) fn linearizable(history: &History, say: &mut impl FnMut(&'static str,
             .filter(|operation| operation.object == object);
         let mut steps: Vec<Step> = of_it.filter_map(Step::of).collect();
         steps.sort_by_key(|step| step.begun);
-        steps.truncate(OPERATIONS_MAX);
         match linear::check(&steps) {
             Verdict::Linearizable => {}
             Verdict::NotLinearizable => {

@@ -19,6 +19,8 @@ pub(super) enum Action {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Outcome {
     Ok(Seen),
+    /// It will have taken effect by the end of the run; nobody is told.
+    Done,
     /// It was answered that nothing changed.
     Failed,
     /// It may have taken effect, may do so later, or never.
@@ -103,6 +105,13 @@ impl History {
             at,
             seen,
         });
+    }
+
+    /// All that nobody was told of has taken effect by now.
+    pub(super) fn end_what_is_done(&mut self, now: u64) {
+        let done = |operation: &&mut Operation| operation.outcome == Outcome::Done;
+        let done = self.operations.iter_mut().filter(done);
+        done.for_each(|operation| operation.ended = now);
     }
 
     pub(super) fn violated(&mut self, of: &'static str, what: impl Into<String>) {

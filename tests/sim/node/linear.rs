@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use super::history::{Action, Operation, Outcome};
 
 /// Operations on one object, at most: they are a set of bits.
-pub(super) const OPERATIONS_MAX: usize = 128;
+const OPERATIONS_MAX: usize = 128;
 /// Steps after which the search gives up. A history that is in order takes about as many as it has
 /// operations; this is some seconds.
 const STEPS_MAX: u64 = 300_000;
@@ -38,8 +38,8 @@ pub(super) struct Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Answered {
     pub(super) ended: u64,
-    /// The value that its client saw, after it.
-    pub(super) value: i64,
+    /// The value that its client saw, after it, if it was shown one.
+    pub(super) value: Option<i64>,
 }
 
 impl Step {
@@ -51,7 +51,11 @@ impl Step {
             Outcome::Unknown => None,
             Outcome::Ok(seen) => Some(Answered {
                 ended: operation.ended,
-                value: seen.value,
+                value: Some(seen.value),
+            }),
+            Outcome::Done => Some(Answered {
+                ended: operation.ended,
+                value: None,
             }),
         };
         Some(Self {
@@ -69,10 +73,12 @@ impl Step {
             Action::Get => value,
             Action::Refuse => return None,
         };
-        match self.answered {
-            Some(answered) if answered.value != after => None,
-            _ => Some(after),
-        }
+        let seen = self.value_seen();
+        seen.is_none_or(|seen| seen == after).then_some(after)
+    }
+
+    fn value_seen(&self) -> Option<i64> {
+        self.answered.and_then(|answered| answered.value)
     }
 }
 
@@ -121,11 +127,11 @@ impl Search<'_> {
             .filter_map(|(_, step)| Some(step.answered?.ended))
             .min();
         let first_end = first_end.unwrap_or(u64::MAX);
-        // Those that must find a place come first: mostly the others are not needed.
-        for is_answered in [true, false] {
+        // Those whose place is known by what they showed come first: mostly that is all it takes.
+        for shows in [true, false] {
             for at in (0..self.steps.len()).filter(|at| open(*at)) {
                 let step = self.steps[at];
-                if step.answered.is_some() != is_answered || step.begun > first_end {
+                if step.value_seen().is_some() != shows || step.begun > first_end {
                     continue;
                 }
                 if let Some(after) = step.apply(value)
@@ -149,6 +155,7 @@ mod tests {
     use super::*;
 
     fn step(action: Action, begun: u64, ended: u64, value: i64) -> Step {
+        let value = Some(value);
         let answered = Some(Answered { ended, value });
         Step {
             action,
@@ -192,6 +199,22 @@ mod tests {
         for history in good {
             assert_eq!(check(history), Linearizable, "{history:?}");
         }
+    }
+
+    /// A message that was sent: it happens by the end, once, and nobody is told.
+    #[test]
+    fn what_is_done_unseen_happens_once() {
+        let sent = Step {
+            answered: Some(Answered {
+                ended: 10,
+                value: None,
+            }),
+            ..unknown(Add(5), 1)
+        };
+        let audit = |value| step(Get, 11, 12, value);
+        assert_eq!(check(&[sent, step(Get, 2, 3, 0), audit(5)]), Linearizable);
+        assert_eq!(check(&[sent, audit(0)]), NotLinearizable, "it is lost");
+        assert_eq!(check(&[sent, audit(10)]), NotLinearizable, "it came twice");
     }
 
     #[test]

@@ -33,7 +33,8 @@ use self::workload::{Client, OBJECTS, audit};
 const CLIENTS: usize = 4;
 /// Things each client does.
 const DEEDS: u32 = 22;
-/// Time after the last fault in which every alarm must have rung: two failures, with their waits.
+/// Time after the last fault in which every alarm must have rung, after two failures with their
+/// waits, and every message must have been heard.
 const CALM: Duration = Duration::from_secs(30);
 /// The disk's pace in that time: nobody is in a hurry.
 const CALM_PACE: Duration = Duration::from_millis(60);
@@ -114,6 +115,8 @@ impl Sim {
         }
         self.start();
         sleep(CALM).await;
+        let now = self.event(format_args!("what was to happen has happened"));
+        self.history.borrow_mut().end_what_is_done(now);
         let before = self.audits().await;
         if self.is_over() {
             return before;

@@ -110,6 +110,21 @@ impl Subject {
         ctx.actor::<Self>(&to).add(op, by, 0).await
     }
 
+    /// Takes something off the value and sends it to another object, as one turn.
+    #[call]
+    async fn give(
+        &mut self,
+        ctx: &mut Context<Self>,
+        op: u64,
+        sent_op: u64,
+        to: String,
+        by: i64,
+    ) -> Result<Seen, CallError> {
+        ctx.send::<Self>(&to).add(sent_op, by, 0)?;
+        let value = self.seen.value.wrapping_sub(by);
+        self.change(ctx, op, value, 0).await
+    }
+
     /// Tells another object what this one has seen. That must be durable by then.
     #[call]
     async fn tell(&mut self, ctx: &mut Context<Self>, to: String) -> Result<(), CallError> {

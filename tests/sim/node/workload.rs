@@ -63,9 +63,10 @@ impl Client<'_> {
                 24..40 => self.write(Manner::UntilKnown).await,
                 40..58 => self.get().await,
                 58..64 => self.refuse().await,
-                64..72 => self.relay().await,
-                72..80 => self.write_and_look().await,
-                80..88 => self.wake().await,
+                64..69 => self.relay().await,
+                69..75 => self.give().await,
+                75..81 => self.write_and_look().await,
+                81..88 => self.wake().await,
                 _ => self.session().await,
             }
         }
@@ -213,6 +214,33 @@ impl Client<'_> {
         // The object between may fail after the one behind it has done its part.
         let outcome = outcome.map_err(|_| Trouble::Unknown);
         self.ended(number, to, Action::Add(by), begun, outcome);
+    }
+
+    /// A turn that sends a message: both happen, once, or neither.
+    async fn give(&mut self) {
+        let (from, to) = (self.any_object(), self.any_object());
+        let (number, sent) = (self.sim.next_number(), self.sim.next_number());
+        let by = self.random.i64(1..1_000);
+        let begun = self.sim.event(format_args!(
+            "client {} begins {number}: {from} gives {by} to {to} as {sent}",
+            self.name
+        ));
+        let arguments = json!([number, sent, to, by]);
+        let outcome = self.call::<Seen>(from, "give", arguments, None).await;
+        self.ended(number, from, Action::Add(-by), begun, outcome);
+        self.sim.history.borrow_mut().operations.push(Operation {
+            number: sent,
+            object: to.to_owned(),
+            action: Action::Add(by),
+            begun,
+            // Until the run ends.
+            ended: u64::MAX,
+            outcome: match outcome {
+                Ok(_) => Outcome::Done,
+                Err(Trouble::None) => Outcome::Failed,
+                Err(Trouble::Unknown) => Outcome::Unknown,
+            },
+        });
     }
 
     /// An addition, and at the same moment something that shows what it may have done: nothing may,
