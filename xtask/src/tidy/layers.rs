@@ -13,6 +13,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("abide-bench-server", &["abide"]),
     ("abide-load", &[]),
     ("abide-bench-start", &["abide-storage"]),
+    (
+        "abide-bench-alarms",
+        &["abide", "abide-storage", "abide-actors"],
+    ),
     ("abide-bench-sqlite", &["abide-storage"]),
     (
         "abide-powercut",
