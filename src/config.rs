@@ -165,7 +165,8 @@ settings! {
     /// loop; 0: they go on for ever, as fast as alarm_rate_max lets them.
     alarm_chain_max: u32, "ABIDE_ALARM_CHAIN_MAX", 10_000, 0 => 1_000_000_000;
 
-    /// Alarms on the whole server whose turns are not over; others that are due wait for them.
+    /// Objects on the whole server with alarms whose turns are not over; due alarms of others wait for
+    /// them. Alarms of one object count once, since its turns come one after the other.
     alarms_in_flight_max: usize, "ABIDE_ALARMS_IN_FLIGHT_MAX", 4_096, 1 => 1_048_576;
 
     /// Activations before idle ones are evicted: those out of use for the longest.

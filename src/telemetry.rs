@@ -234,7 +234,7 @@ static METRICS: &[Metric] = &[
     Metric {
         name: "abide_alarms_in_flight",
         kind: "gauge",
-        help: "Alarms that have fired and whose turns are not over.",
+        help: "Objects with alarms that have fired and whose turns are not over.",
         read: |s| s.alarms.in_flight as u64,
     },
     Metric {

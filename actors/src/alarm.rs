@@ -1,12 +1,13 @@
 //! Alarms: durable wake-ups by name. This file holds one object's alarms and the table of retries.
 //!
 //! `row.rs` is an alarm as it is stored, `cron.rs` says when one recurs, `scheduler.rs` is the node's
-//! clockwork, `pace.rs` the budget that each object has of it; `status.rs` is what can be seen of
+//! clockwork, `pace.rs` the budget that each object has of it, `places.rs` how many may be under way; `status.rs` is what can be seen of
 //! alarms, and `listing.rs` finds it for operators.
 
 mod cron;
 mod listing;
 mod pace;
+mod places;
 mod row;
 mod scheduler;
 mod status;

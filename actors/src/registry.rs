@@ -39,7 +39,7 @@ pub struct Limits {
     /// Alarms in a row, each set by the one before for at once, after which the next is parked;
     /// `None` lets them go on.
     pub alarm_chain_max: Option<u32>,
-    /// Alarms on the node whose turns are not over; later ones wait for a place.
+    /// Objects of the node with alarms whose turns are not over; alarms of others wait for a place.
     pub alarms_in_flight_max: usize,
     /// How long an object keeps the reply of a call with an idempotency key for whoever repeats it.
     pub idempotency_retention: Duration,

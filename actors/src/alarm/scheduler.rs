@@ -3,8 +3,8 @@
 //! The store's index by time is the truth; this is a window onto its beginning. An alarm is in
 //! the window when it is due before the window's end; later ones are read when the window has
 //! run dry. So memory is bounded however many alarms are stored, and start-up reads one page.
-//! What falls due at once is spread out three ways: so many in a burst, so many whose turns are not
-//! over yet, and so many of each object (`pace.rs`).
+//! What falls due at once is spread out three ways: so many in a burst, so many objects whose turns are
+//! not over yet (`places.rs`), and so many of each object (`pace.rs`).
 //! **alarm-at-least-once**: an alarm leaves the index only in the commit of the turn that handled
 //! it; whatever is lost in between fires again.
 
@@ -15,9 +15,10 @@ use std::time::Duration;
 
 use abide_storage::{OUTGOING_WAKE, ScheduledAlarm, Timestamp};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 
 use super::pace::{Pace, Place};
+use super::places::{Places, UnderWay};
 use super::row::PARKED_FROM;
 use crate::clock::monotonic;
 use crate::mailbox::{Admission, Envelope};
@@ -48,20 +49,18 @@ pub(crate) enum Change {
 }
 
 /// An alarm on its way through its object's mailbox, turn and commit. One that is dropped anywhere
-/// there gives its place to the next.
+/// there is not under way any more.
 #[derive(Debug)]
 pub(crate) struct Fired {
     pub(crate) alarm: ScheduledAlarm,
-    _place: OwnedSemaphorePermit,
+    _under_way: UnderWay,
 }
 
 /// See the module's documentation.
 pub(crate) struct Scheduler {
     window: Mutex<Window>,
     changed: Notify,
-    /// Places for alarms whose turns are not over.
-    places: Arc<Semaphore>,
-    places_max: usize,
+    places: Places,
     pace: Mutex<Pace>,
     /// Alarms handed to their objects.
     fired: AtomicU64,
@@ -80,7 +79,7 @@ pub struct AlarmStats {
     pub slowed: u64,
     /// Alarms parked since the node started.
     pub parked: u64,
-    /// Alarms whose turns are not over.
+    /// Objects with alarms whose turns are not over.
     pub in_flight: usize,
 }
 
@@ -94,12 +93,10 @@ struct Window {
 
 impl Scheduler {
     pub(crate) fn new(limits: &Limits) -> Self {
-        let places_max = limits.alarms_in_flight_max.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             window: Mutex::default(),
             changed: Notify::new(),
-            places: Arc::new(Semaphore::new(places_max)),
-            places_max,
+            places: Places::new(limits.alarms_in_flight_max),
             pace: Mutex::new(Pace::new(limits.alarm_rate_max, limits.alarm_burst_max)),
             fired: AtomicU64::new(0),
             slowed: AtomicU64::new(0),
@@ -112,7 +109,7 @@ impl Scheduler {
             fired: self.fired.load(Ordering::Relaxed),
             slowed: self.slowed.load(Ordering::Relaxed),
             parked: self.parked.load(Ordering::Relaxed),
-            in_flight: self.places_max - self.places.available_permits(),
+            in_flight: self.places.taken(),
         }
     }
 
@@ -146,10 +143,10 @@ impl Scheduler {
             tokio::time::sleep(TRY_AGAIN).await;
         }
         loop {
-            let place = self.place().await;
+            self.places.free().await;
             let due = self.take_due(node.clock.now());
             let burst = due.len() == BURST_ALARMS;
-            if !self.hand_over(node, due, place) || burst {
+            if !self.hand_over(node, due) || burst {
                 tokio::time::sleep(BURST_PAUSE).await;
                 continue;
             }
@@ -182,22 +179,10 @@ impl Scheduler {
         due
     }
 
-    /// Waits until a turn of one more alarm may begin. What waits with it is in the window.
-    async fn place(&self) -> OwnedSemaphorePermit {
-        let place = self.places.clone().acquire_owned().await;
-        place.expect("nobody closes the places")
-    }
-
-    /// Hands due alarms to their objects, the first of them to the place given. `false` when there
-    /// were more alarms than places; those left over are in the window again.
-    fn hand_over(
-        &self,
-        node: &Arc<Node>,
-        due: Vec<(Timestamp, ScheduledAlarm)>,
-        place: OwnedSemaphorePermit,
-    ) -> bool {
+    /// Hands due alarms to their objects. `false` when there were no places for all of them; those
+    /// left over are in the window again.
+    fn hand_over(&self, node: &Arc<Node>, due: Vec<(Timestamp, ScheduledAlarm)>) -> bool {
         let now = monotonic();
-        let mut first = Some(place);
         let mut all = true;
         for (at, alarm) in due {
             // One that was put off has been counted, and has its turn now. What wakes an object to send
@@ -215,10 +200,7 @@ impl Scheduler {
                 self.put_off(node, alarm, wait);
                 continue;
             }
-            let Some(place) = first
-                .take()
-                .or_else(|| self.places.clone().try_acquire_owned().ok())
-            else {
+            let Some(under_way) = self.places.take(alarm.object.id) else {
                 // A millisecond later than it was, so that its object's budget is not asked twice.
                 let again = node.clock.now().max(alarm.due) + Duration::from_millis(1);
                 self.window.lock().insert(again, alarm);
@@ -226,7 +208,7 @@ impl Scheduler {
                 continue;
             };
             self.fired.fetch_add(1, Ordering::Relaxed);
-            fire(node, alarm, place);
+            fire(node, alarm, under_way);
         }
         all
     }
@@ -316,7 +298,7 @@ fn earlier(one: Option<ScheduledAlarm>, other: Option<ScheduledAlarm>) -> Option
     }
 }
 
-fn fire(node: &Arc<Node>, alarm: ScheduledAlarm, place: OwnedSemaphorePermit) {
+fn fire(node: &Arc<Node>, alarm: ScheduledAlarm, under_way: UnderWay) {
     let namespace = alarm.object.namespace.as_str();
     if node.registry.get(namespace).is_err() {
         tracing::warn!(object = %alarm.object, "an alarm is due of a namespace that is not registered");
@@ -326,7 +308,7 @@ fn fire(node: &Arc<Node>, alarm: ScheduledAlarm, place: OwnedSemaphorePermit) {
     let envelope = match std::str::from_utf8(&alarm.name) {
         Ok(_) => Envelope::Alarm(Fired {
             alarm: alarm.clone(),
-            _place: place,
+            _under_way: under_way,
         }),
         Err(_) if alarm.name == OUTGOING_WAKE => Envelope::Wake { due: alarm.due },
         Err(_) => {

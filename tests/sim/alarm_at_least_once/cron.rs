@@ -321,7 +321,7 @@ fn one_that_fails_too_often_is_parked_and_goes_on_when_it_is_run() {
 /// twice, and none too early.
 #[test]
 fn random_crashes_lose_no_time_and_repeat_none() {
-    each_seed(60, |seed| {
+    each_seed(30, |seed| {
         run(Limits::default(), async |world| {
             let mut rng = Rng::with_seed(seed);
             begin(world, "*/10 * * * * *", "UTC").await;

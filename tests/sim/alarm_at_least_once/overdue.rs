@@ -47,6 +47,17 @@ impl Sleeper {
     }
 
     #[call]
+    fn set_many(
+        &mut self,
+        ctx: &mut Context<Self>,
+        count: u64,
+        takes_ms: u64,
+    ) -> Result<(), CallError> {
+        self.takes_ms = takes_ms;
+        (0..count).try_for_each(|n| ctx.set_alarm(&n.to_string(), Duration::from_secs(60)))
+    }
+
+    #[call]
     fn ping(&self) {}
 
     async fn alarm(&mut self, _alarm: Alarm) {
@@ -116,5 +127,33 @@ fn so_many_are_under_way_and_calls_are_answered_meanwhile() {
         world.advance(Duration::from_secs(10)).await;
         assert_eq!(world.store().alarms(None, 1).await.unwrap(), []);
         assert_eq!(world.runtime().alarm_stats().in_flight, 0);
+    });
+}
+
+/// Alarms of one object that wait for each other take one place: three objects with more slow alarms than
+/// there are places keep nobody else's from firing.
+#[test]
+fn slow_objects_with_many_alarms_keep_no_others_waiting() {
+    run(async |world| {
+        for slow in ["slow 1", "slow 2", "slow 3"] {
+            let sleeper = world.actor::<Sleeper>(slow);
+            sleeper.set_many(500, 10_000).await.unwrap();
+        }
+        world.advance(Duration::from_secs(1)).await;
+        world.actor::<Sleeper>("quick").set(1).await.unwrap();
+        world
+            .advance(Duration::from_secs(59) + Duration::from_millis(500))
+            .await;
+        assert_eq!(
+            (UNDER_WAY.get(), DONE.get()),
+            (3, 0),
+            "the slow ones are at work"
+        );
+        assert_eq!(world.runtime().alarm_stats().in_flight, 3);
+        world.advance(Duration::from_secs(1)).await;
+        assert_eq!(DONE.get(), 1, "the quick one is done");
+        world.advance(Duration::from_secs(6_000)).await;
+        assert_eq!(DONE.get(), 1_501);
+        assert_eq!(world.store().alarms(None, 1).await.unwrap(), []);
     });
 }
