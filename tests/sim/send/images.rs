@@ -42,8 +42,14 @@ fn a_fork_sends_nothing_that_the_original_sent() {
         replace(world, "fork", image).await;
         assert_eq!(paid(world, "fork").await, 8, "it believes that it has paid");
         nap.await;
+        // A message leaves when its sender has come to the version that sent it.
+        for _ in 0..5 {
+            let receive = world.call("account", "fork", "receive", serde_json::json!([1]));
+            receive.await.unwrap();
+        }
         world.advance(Duration::from_secs(600)).await;
         world.crash().await;
+        assert_eq!(paid(world, "fork").await, 8);
         world.advance(Duration::from_secs(600)).await;
         assert_eq!(received(world, "b").await, [7], "from the original alone");
     });
@@ -73,8 +79,10 @@ fn a_message_that_has_arrived_does_not_leave_again_with_an_old_image() {
         world.advance(Duration::from_secs(600)).await;
         assert_eq!(received(world, "b").await, [7]);
         replace(world, "a", with_message).await;
+        assert_eq!(paid(world, "a").await, 8);
         world.advance(Duration::from_secs(600)).await;
         world.crash().await;
+        assert_eq!(paid(world, "a").await, 8);
         world.advance(Duration::from_secs(600)).await;
         assert_eq!(received(world, "b").await, [7]);
     });
