@@ -22,7 +22,7 @@ use crate::store::Direction;
 
 const ITEM_HEADER_SIZE_BYTES: usize = 6;
 /// Rows read from the engine at once; values may be large, so few.
-const PAGE_ROWS: usize = 256;
+const PAGE_ROWS: usize = 64;
 
 /// Copies the engine of `source` into `folder`. `step` is called after each page with how far
 /// it is, in parts of a thousand.

@@ -3,11 +3,12 @@
 //! What is asked for must be durable, so that it stands in the files before they are looked at: a
 //! record that is not valid is then damage and nothing else. Nobody may let segments go meanwhile.
 
+use std::io;
 use std::path::Path;
 
 use bytes::Bytes;
 
-use super::replay::{ReplayError, open_segments, read_file};
+use super::replay::{OpenSegment, ReplayError, open_segments};
 use super::{Disk, record, segment};
 use crate::id::Timestamp;
 
@@ -60,14 +61,16 @@ pub(crate) fn read_groups<E: From<ReplayError>>(
             file: open.path.clone(),
             source,
         };
-        let bytes = read_file(&*open.file).map_err(io_error)?;
-        let mut offset = segment::HEADER_SIZE_BYTES;
+        let mut offset = segment::HEADER_SIZE_BYTES as u64;
         let mut expected = open.header.first_sequence;
-        while let Some(record) = record::read(&open.header, &bytes, offset)
-            .filter(|record| record.first_sequence == expected && expected <= up_to)
-        {
+        while expected <= up_to {
+            // Record by record: a segment may be larger than the memory that history should take.
+            let bytes = read_record(open, offset).map_err(io_error)?;
+            let record = record::read(&open.header, &bytes, 0)
+                .filter(|record| record.first_sequence == expected);
+            let Some(record) = record else { break };
             expected += u64::from(record.count);
-            offset += record.size_bytes;
+            offset += record.size_bytes as u64;
             if expected > next_sequence {
                 next_sequence = expected;
                 visit(Group {
@@ -81,6 +84,7 @@ pub(crate) fn read_groups<E: From<ReplayError>>(
         let wanted = next_first.unwrap_or(u64::MAX).min(up_to + 1);
         if expected < wanted {
             let problem = format!("commit {expected} should stand there");
+            let offset = usize::try_from(offset).unwrap_or(usize::MAX);
             return Err(open.corrupt(offset, problem).into());
         }
     }
@@ -94,4 +98,19 @@ pub(crate) fn read_groups<E: From<ReplayError>>(
         .into());
     }
     Ok(())
+}
+
+/// The bytes of the record at `offset`, whatever they are; none where no record begins.
+fn read_record(open: &OpenSegment, offset: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; record::HEADER_SIZE_BYTES];
+    let read = open.file.read_at(&mut bytes, offset)?;
+    bytes.truncate(read);
+    let room = usize::try_from(open.header.size_bytes.saturating_sub(offset));
+    let claimed = record::claimed_by_header(&open.header, &bytes);
+    // A damaged length must not take memory.
+    let claimed = claimed.filter(|size| *size <= room.unwrap_or(usize::MAX));
+    bytes.resize(claimed.unwrap_or(0), 0);
+    let read = open.file.read_at(&mut bytes, offset)?;
+    bytes.truncate(read);
+    Ok(bytes)
 }

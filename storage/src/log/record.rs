@@ -104,6 +104,12 @@ pub(super) fn claimed_size_bytes(segment: &SegmentHeader, bytes: &[u8], offset: 
     claimed(segment, bytes, offset).map_or(0, |header| size_bytes(header.length).min(room) as u64)
 }
 
+/// Space that the record with this header claims, bytes, valid or not; `None` when it is no header
+/// of this segment.
+pub(super) fn claimed_by_header(segment: &SegmentHeader, header: &[u8]) -> Option<usize> {
+    claimed(segment, header, 0).map(|header| size_bytes(header.length))
+}
+
 /// First offset after `from` with a valid record of this segment whose sequence is at least
 /// `first_sequence`.
 pub(super) fn find_after(
