@@ -1,15 +1,16 @@
-//! **readable-forever**: the bytes of both kinds of files. They are on disks: a change here is a new
+//! **readable-forever**: the bytes of everything in a folder of history. They are on disks: a change here is a new
 //! format number.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::base;
 use super::container::{Content, Draft, Header};
 use super::groups::{self, GroupWriter, Origin};
-use super::repository::Timeline;
+use super::repository::{Repository, Timeline};
 use crate::engine::Row;
 use crate::id::Timestamp;
-use crate::log::{Group, RealDisk};
+use crate::log::{Disk, Group, RealDisk};
 
 const TIMELINE: Timeline = Timeline([7; 16]);
 
@@ -57,6 +58,18 @@ fn file(content: u8, [first, last]: [u64; 2], times: [u64; 2], raw: &[u8]) -> Ve
 
 fn written(folder: &Path, name: &str) -> Vec<u8> {
     std::fs::read(folder.join(name)).unwrap()
+}
+
+#[test]
+fn golden_timeline() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    Repository::open_or_create(disk.clone(), folder.path(), TIMELINE).unwrap();
+    let text = std::fs::read_to_string(folder.path().join("TIMELINE")).unwrap();
+    let expected = "abide history\nformat 1\ntimeline 07070707070707070707070707070707\n";
+    assert_eq!(text, expected);
+    let opened = Repository::open(disk, folder.path()).unwrap().unwrap();
+    assert_eq!(opened.timeline, TIMELINE);
 }
 
 #[test]
