@@ -59,6 +59,7 @@ pub(crate) async fn run(
     let recovery = recovered_after(&after);
 
     let share = goodput / peak_rate;
+    let late = loaded.iter().map(Second::late).max().unwrap_or_default();
     let passed =
         share >= GOODPUT_GOAL && recovery.is_some_and(|seconds| seconds <= RECOVERY_GOAL_S);
     Ok(json!({
@@ -90,7 +91,8 @@ async fn phase(
     duration: Duration,
 ) -> anyhow::Result<Vec<Second>> {
     let whole = duration.as_secs().max(1);
-    let clients = Clients::new(plan.clone(), usize::try_from(whole)?);
+    let count = usize::try_from(whole)?;
+    let clients = Clients::new(plan.clone(), count);
     let start = clients.start();
     let end = start + Duration::from_secs(whole);
     let mut load = JoinSet::new();
@@ -98,13 +100,14 @@ async fn phase(
         Some(rate) => load.spawn_local(clients.clone().open_loop(rate, end)),
         None => load.spawn_local(clients.clone().closed_loop(PEAK_CLIENTS, end)),
     };
-    for number in 0..whole {
-        sleep_until(start + Duration::from_secs(number + 1)).await;
+    let told_after = usize::try_from(plan.patience.as_secs())? + 1;
+    for number in 0..count {
+        sleep_until(start + Duration::from_secs(number as u64 + 1)).await;
         let rss = options.server_pid.map(resident_bytes).transpose()?;
-        clients.seconds.borrow_mut()[number as usize].resident_bytes = rss;
+        clients.seconds.borrow_mut()[number].resident_bytes = rss;
         // A second is told when all its clients have been answered or have given up.
-        if let Some(number) = number.checked_sub(plan.patience.as_secs() + 1) {
-            let second = &clients.seconds.borrow()[number as usize];
+        if let Some(number) = number.checked_sub(told_after) {
+            let second = &clients.seconds.borrow()[number];
             eprintln!("{name:>9} {number:>4} s  {second}");
         }
     }
