@@ -3,7 +3,7 @@
 
 use abide::prelude::*;
 use abide_actors::testing::World;
-use abide_actors::{Access, Call, Close, Deadline, Limits, Payload};
+use abide_actors::{Access, Call, Close, Deadline, Limits, Payload, TaskKind, Tasks};
 use abide_storage::Effect;
 use futures_util::future::join_all;
 
@@ -222,16 +222,22 @@ fn a_frame_waits_for_memory_instead_of_being_lost() {
         let mut session = world.connect("hoard", "talked-to", "").await.unwrap();
         settle(world).await;
         let sitting = fill(world, 3).await;
-        let said = async {
+        take_notes();
+        // A task of its own: nothing but the session itself may wake it.
+        Tasks::default().spawn(TaskKind::Object, "client", async move {
             session.send("hello").await;
-            session.next_text().await
-        };
-        let (frame, ()) = tokio::join!(said, async {
-            for sit in sitting {
-                sit.await.unwrap();
-            }
+            note(session.next_text().await.unwrap_or_default());
         });
-        assert_eq!(frame.as_deref(), Some("heard"));
+        settle(world).await;
+        assert!(
+            !take_notes().contains(&"heard".to_owned()),
+            "there is no memory for its object"
+        );
+        for sit in sitting {
+            sit.await.unwrap();
+        }
+        evicted(world).await;
+        assert!(take_notes().contains(&"heard".to_owned()));
     });
 }
 
@@ -307,9 +313,18 @@ fn all_that_was_charged_comes_back() {
         hoard(world, "0").say(1_000).await.unwrap();
         session.next().await.unwrap();
         assert!(world.runtime().memory().used_bytes() > 20 * 20_000);
-        drop(session);
+        for _ in 0..100 {
+            hoard(world, "0").kept().await.unwrap();
+        }
         world.advance(Duration::from_secs(20)).await;
         assert_eq!(world.runtime().stats().activations, 0);
+        let session_bytes = world.runtime().memory().used_bytes();
+        assert!(
+            session_bytes <= 8 << 10,
+            "only the session is left: {session_bytes}"
+        );
+        drop(session);
+        world.advance(Duration::from_secs(20)).await;
         assert_eq!(world.runtime().memory().used_bytes(), 0);
     });
 }
