@@ -9,10 +9,11 @@ use std::time::Duration;
 use abide_storage::{Disk as _, RealDisk};
 use anyhow::anyhow;
 
+use crate::again;
 use crate::check::{Ending, check};
 use crate::content::OBJECTS;
-use crate::disk::{Disk, write_image};
-use crate::marks;
+use crate::disk::{Disk, Image, write_image};
+use crate::marks::{self, Bounds};
 use crate::subject::Subject;
 use crate::trace::{Operation, Trace};
 
@@ -38,6 +39,20 @@ struct Cut {
     random: fastrand::Rng,
 }
 
+/// What a cut with this number leaves of the trace, and what each object may be at then.
+pub(crate) fn first(trace: &Trace, seed: u64, number: u64) -> anyhow::Result<(Image, Vec<Bounds>)> {
+    let mut random = random(seed, number);
+    let position = Places::of(trace).draw(&mut random);
+    let mut disk = Disk::new(trace);
+    disk.advance(position)?;
+    let bounds = marks::bounds(&marks::read(trace)?, position, OBJECTS as usize);
+    Ok((disk.cut(&mut random)?, bounds))
+}
+
+fn random(seed: u64, number: u64) -> fastrand::Rng {
+    fastrand::Rng::with_seed(seed.rotate_left(32) ^ number)
+}
+
 /// Makes the cuts with these numbers. A cut hangs on the trace, the seed and its number alone.
 pub(crate) fn run(
     subject: Subject,
@@ -48,7 +63,7 @@ pub(crate) fn run(
     let places = Places::of(trace);
     let mut cuts: Vec<_> = numbers
         .map(|number| {
-            let mut random = fastrand::Rng::with_seed(seed.rotate_left(32) ^ number);
+            let mut random = random(seed, number);
             let position = places.draw(&mut random);
             Cut {
                 number,
@@ -145,6 +160,7 @@ fn fast_folder() -> PathBuf {
 
 /// Places of a trace near which cuts are made more often than elsewhere.
 struct Places {
+    begin: usize,
     end: usize,
     /// Syncs of the log, syncs of the engine, changes of names and sizes.
     events: [Vec<usize>; 3],
@@ -183,6 +199,7 @@ impl Places {
             events[kind].push(at);
         }
         Self {
+            begin: again::beginning(trace),
             end: trace.operations.len(),
             events,
             openings,
@@ -191,6 +208,14 @@ impl Places {
 
     /// Operations that happen before the cut.
     fn draw(&self, random: &mut fastrand::Rng) -> usize {
+        let drawn = self.draw_anywhere(random);
+        if drawn >= self.begin {
+            return drawn;
+        }
+        random.usize(self.begin..=self.end)
+    }
+
+    fn draw_anywhere(&self, random: &mut fastrand::Rng) -> usize {
         match random.usize(..5) {
             4 => random.usize(0..=self.end),
             3 => {

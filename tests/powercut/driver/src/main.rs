@@ -31,6 +31,8 @@
 //! Two subjects are there to be caught, or this program proves nothing: a log whose syncs do
 //! nothing, and sled without the log.
 //!
+//! The start after a cut is a workload of its own, recorded and cut in its turn (`again.rs`).
+//!
 //! In reading order: `trace.rs` (the record), `disk.rs` (the model above), `check.rs` (what must hold),
 //! `cuts.rs` (where the power is cut), `workload.rs` and `content.rs` (what is recorded).
 #![expect(
@@ -38,6 +40,7 @@
     reason = "a command answers on its standard output"
 )]
 
+mod again;
 mod bare;
 mod check;
 mod content;
@@ -66,6 +69,7 @@ Usage: cargo xtask powercut [OPTIONS]
                    or what must be caught: unsynced, bare
   --trace FILE     Cuts over this trace instead of recording a new one; needs --engine
   --cut K          This cut alone
+  --twice N        Starts after a cut that are recorded and cut in their turn, 40 times each [default: 2]
 ";
 
 /// What was asked for.
@@ -75,12 +79,17 @@ struct Arguments {
     subjects: Vec<Subject>,
     trace: Option<PathBuf>,
     cut: Option<u64>,
+    twice: u64,
 }
+
+/// Cuts of one start after a cut.
+const SECOND_CUTS: u64 = 40;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let ended = match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["workload", subject, root, seed] => run_workload(subject, root, seed),
+        ["recovery", subject, image, root, seed] => run_recovery(subject, image, root, seed),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())
@@ -101,6 +110,11 @@ fn run_workload(subject: &str, root: &str, seed: &str) -> anyhow::Result<()> {
     workload::run(subject, root.as_ref(), seed.parse()?)
 }
 
+fn run_recovery(subject: &str, image: &str, root: &str, seed: &str) -> anyhow::Result<()> {
+    let subject = Subject::from_name(subject).context("no such subject")?;
+    again::recover(subject, image.as_ref(), root.as_ref(), seed.parse()?)
+}
+
 impl Arguments {
     fn parse(options: &[&str]) -> anyhow::Result<Self> {
         let mut arguments = Self {
@@ -113,6 +127,7 @@ impl Arguments {
                 .collect(),
             trace: None,
             cut: None,
+            twice: 2,
         };
         for pair in options.chunks(2) {
             let [name, value] = pair else {
@@ -126,6 +141,7 @@ impl Arguments {
                     arguments.subjects = vec![subject.with_context(|| format!("no '{value}'"))?];
                 }
                 "--trace" => arguments.trace = Some(value.into()),
+                "--twice" => arguments.twice = value.parse()?,
                 "--cut" => arguments.cut = Some(value.parse()?),
                 _ => bail!("not understood: '{name}'\n\n{HELP}"),
             }
@@ -161,7 +177,46 @@ fn run_subject(subject: Subject, arguments: &Arguments) -> anyhow::Result<()> {
     let count = numbers.end - numbers.start;
     let mut failures = cuts::run(subject, &trace, seed, numbers)?;
     failures.sort_by_key(|failure| failure.cut);
-    for failure in &failures {
+    tell(subject, &failures, &file, seed);
+    let is_wanted = !failures.is_empty() && !subject.is_tooth();
+    if arguments.trace.is_none() && !is_wanted {
+        std::fs::remove_file(&file)?;
+    }
+    if failures.is_empty() && !subject.is_tooth() && arguments.trace.is_none() {
+        for number in 0..arguments.twice {
+            cut_twice(subject, &trace, (seed, number))?;
+        }
+    }
+    match (subject.is_tooth(), failures.is_empty()) {
+        (false, true) => println!("{name}: {count} cuts held"),
+        (true, false) => println!("{name}: caught, as it must be"),
+        (false, false) => bail!("{name}: the trace is kept at {}", file.display()),
+        (true, true) => bail!("{name}: {count} cuts held, though it must be caught"),
+    }
+    Ok(())
+}
+
+/// Cuts the start after the cut with this number.
+fn cut_twice(subject: Subject, trace: &Trace, (seed, number): (u64, u64)) -> anyhow::Result<()> {
+    let name = subject.name();
+    let file = std::env::temp_dir().join(format!("abide-powercut-{name}-{seed}-{number}.trace"));
+    let mut failures = again::run(subject, trace, (seed, number), SECOND_CUTS, &file)?;
+    failures.sort_by_key(|failure| failure.cut);
+    tell(subject, &failures, &file, seed ^ number);
+    if !failures.is_empty() {
+        bail!(
+            "{name}: the trace of a start after a cut is kept at {}",
+            file.display()
+        );
+    }
+    std::fs::remove_file(&file)?;
+    println!("{name}: {SECOND_CUTS} cuts of the start after cut {number} held");
+    Ok(())
+}
+
+fn tell(subject: Subject, failures: &[cuts::Failure], file: &std::path::Path, seed: u64) {
+    let name = subject.name();
+    for failure in failures {
         println!(
             "{name}: cut {} after operation {}: {:#}\n  again: cargo xtask powercut --engine {name} --trace {} --seed {seed} --cut {}",
             failure.cut,
@@ -171,15 +226,4 @@ fn run_subject(subject: Subject, arguments: &Arguments) -> anyhow::Result<()> {
             failure.cut,
         );
     }
-    let is_wanted = !failures.is_empty() && !subject.is_tooth();
-    if arguments.trace.is_none() && !is_wanted {
-        std::fs::remove_file(&file)?;
-    }
-    match (subject.is_tooth(), failures.is_empty()) {
-        (false, true) => println!("{name}: {count} cuts held"),
-        (true, false) => println!("{name}: caught, as it must be"),
-        (false, false) => bail!("{name}: the trace is kept at {}", file.display()),
-        (true, true) => bail!("{name}: {count} cuts held, though it must be caught"),
-    }
-    Ok(())
 }

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 
 use crate::trace::{Operation, Trace};
 
-const NAME: &str = "marks";
+pub(crate) const NAME: &str = "marks";
 
 /// The file, open in the workload.
 #[derive(Debug)]

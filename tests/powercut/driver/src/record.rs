@@ -13,11 +13,16 @@ use crate::trace::Trace;
 /// Records the workload and proves that the trace is complete: replayed, it makes the very files that
 /// the workload left.
 pub(crate) fn record(subject: Subject, seed: u64, file: &Path) -> anyhow::Result<Trace> {
+    record_process(&["workload", subject.name()], seed, file)
+}
+
+/// As [`record`], for a process with these arguments; root and seed follow them.
+pub(crate) fn record_process(arguments: &[&str], seed: u64, file: &Path) -> anyhow::Result<Trace> {
     let folder = tempfile::tempdir()?;
     let root = folder.path().canonicalize()?.join("root");
     std::fs::create_dir(&root)?;
     let status = Command::new(env::current_exe()?)
-        .args(["workload", subject.name()])
+        .args(arguments)
         .arg(&root)
         .arg(seed.to_string())
         .env("LD_PRELOAD", recorder()?)

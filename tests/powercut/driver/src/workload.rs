@@ -18,7 +18,7 @@ pub(crate) const DATA: &str = "data";
 /// Times the store is opened.
 const SESSIONS: u64 = 8;
 /// For threads of the engine that outlive it: a process that ends in the middle of a write leaves a trace without it.
-const SETTLING: Duration = Duration::from_millis(200);
+pub(crate) const SETTLING: Duration = Duration::from_millis(200);
 
 /// Runs in the process that is recorded.
 pub(crate) fn run(subject: Subject, root: &Path, seed: u64) -> anyhow::Result<()> {
@@ -59,7 +59,7 @@ async fn hold_session(
     Ok(())
 }
 
-async fn commit_many(
+pub(crate) async fn commit_many(
     store: Arc<dyn Store>,
     marks: &Marks,
     number: u32,
