@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use abide_actors::Clock;
-use abide_storage::{EngineKind, Options, Target, Timestamp, object_at, restore};
+use abide_storage::{EngineKind, Options, Target, object_at, restore};
 use clap::Args;
 
 use super::meter::Meter;
@@ -12,7 +12,7 @@ use super::object::{ObjectName, write_new};
 use crate::cli;
 use crate::config::Engine;
 use crate::error::{Error, Result};
-use crate::protocol::ObjectFile;
+use crate::protocol::{ObjectFile, moment};
 
 /// Makes a new data folder as the store was after a commit or at a time.
 ///
@@ -34,22 +34,11 @@ pub(crate) struct Restore {
     #[arg(long, value_name = "FILE", requires = "object")]
     to_json: Option<PathBuf>,
     /// The state: a commit's number, or a time such as 2026-11-23T13:40:00Z; without it, the latest.
-    #[arg(long, value_name = "COMMIT|TIME", value_parser = target)]
+    #[arg(long, value_name = "COMMIT|TIME", value_parser = moment)]
     at: Option<Target>,
     /// What keeps the rows of the new folder, whatever kept them before.
     #[arg(long, default_value = "sled", conflicts_with = "object")]
     engine: Engine,
-}
-
-/// Digits alone are a commit's number.
-pub(super) fn target(text: &str) -> Result<Target, String> {
-    if let Ok(sequence) = text.parse() {
-        return Ok(Target::Sequence(sequence));
-    }
-    let time: Timestamp = text
-        .parse()
-        .map_err(|error| format!("{error}, and no number"))?;
-    Ok(Target::Time(time))
 }
 
 impl Restore {
@@ -104,22 +93,5 @@ impl Restore {
             Some(path) => write_new(path, &text)?,
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_target_is_a_number_or_a_time() {
-        assert_eq!(target("17"), Ok(Target::Sequence(17)));
-        let time = Target::Time(Timestamp(1_763_905_200_500));
-        assert_eq!(target("2025-11-23T13:40:00.5Z"), Ok(time));
-        assert_eq!(target("2025-11-23T14:40:00.5+01:00"), Ok(time));
-        for wrong in ["", "yesterday", "2025-11-23", "-1", "1969-01-01T00:00:00Z"] {
-            let error = target(wrong).unwrap_err();
-            assert!(error.contains("is no time of RFC 3339"), "{error}");
-        }
     }
 }

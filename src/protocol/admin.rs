@@ -199,3 +199,28 @@ pub(crate) fn moment(text: &str) -> Result<Target, String> {
         .map_err(|error| format!("{error}, and no number"))?;
     Ok(Target::Time(time))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_a_number_or_a_time() {
+        assert_eq!(moment("17"), Ok(Target::Sequence(17)));
+        let time = Target::Time(Timestamp(1_763_905_200_500));
+        assert_eq!(moment("2025-11-23T13:40:00.5Z"), Ok(time));
+        assert_eq!(moment("2025-11-23T14:40:00.5+01:00"), Ok(time));
+        for wrong in ["", "yesterday", "2025-11-23", "-1", "1969-01-01T00:00:00Z"] {
+            let error = moment(wrong).unwrap_err();
+            assert!(error.contains("is no time of RFC 3339"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_name_may_hold_slashes_and_must_be_there() {
+        assert_eq!(split_address("kv/a/b").unwrap(), ("kv", "a/b"));
+        for wrong in ["", "kv", "kv/", "/a"] {
+            assert!(split_address(wrong).is_err(), "{wrong}");
+        }
+    }
+}
