@@ -217,3 +217,6 @@ pub(super) fn linearizable(history: &History, say: &mut impl FnMut(&'static str,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

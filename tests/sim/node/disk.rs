@@ -110,6 +110,25 @@ impl Contents {
         }
     }
 
+    /// All is durable but what a failed sync has doomed and nobody has written again.
+    fn sync(&mut self) {
+        let Self { bytes, unsynced } = self;
+        let range = |write: &Unsynced| write.offset..write.offset + write.old.len();
+        let is_synced = |write: &&Unsynced| !write.is_doomed;
+        let synced: Vec<_> = unsynced.iter().filter(is_synced).map(range).collect();
+        unsynced.retain(|write| write.is_doomed);
+        for doomed in unsynced {
+            for synced in &synced {
+                let start = synced.start.max(doomed.offset);
+                let end = synced.end.min(doomed.offset + doomed.old.len());
+                if start < end {
+                    let here = start - doomed.offset..end - doomed.offset;
+                    doomed.old[here].copy_from_slice(&bytes[start..end]);
+                }
+            }
+        }
+    }
+
     fn write(&mut self, buffer: &[u8], offset: usize) {
         let end = offset + buffer.len();
         if self.bytes.len() < end {
@@ -280,7 +299,7 @@ impl LogFile for SimFile {
                 .for_each(|write| write.is_doomed = true);
             return Err(io::Error::other("the device could not write"));
         }
-        contents.unsynced.retain(|write| write.is_doomed);
+        contents.sync();
         Ok(())
     }
 

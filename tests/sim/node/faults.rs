@@ -22,14 +22,14 @@ pub(super) async fn make_trouble(sim: &Sim, mut random: fastrand::Rng) {
             return;
         }
         match random.u8(0..100) {
-            0..16 => restart(sim, &mut random, Crash::Power).await,
-            16..22 => restart(sim, &mut random, Crash::Process).await,
-            22..32 => cut_power_at_an_operation(sim, &mut random).await,
-            32..40 => lose_a_sync(sim, &mut random).await,
-            40..50 => fill_the_disk(sim, &mut random).await,
-            50..62 => slow_down(sim, &mut random).await,
-            62..74 => take_an_object(sim, &mut random).await,
-            74..82 => ask_to_end(sim).await,
+            0..12 => restart(sim, &mut random, Crash::Power).await,
+            12..17 => restart(sim, &mut random, Crash::Process).await,
+            17..27 => cut_power_at_an_operation(sim, &mut random).await,
+            27..35 => lose_a_sync(sim, &mut random).await,
+            35..43 => fill_the_disk(sim, &mut random).await,
+            43..63 => slow_down(sim, &mut random).await,
+            63..75 => take_an_object(sim, &mut random).await,
+            75..83 => ask_to_end(sim).await,
             _ => {}
         }
     }
@@ -58,14 +58,20 @@ async fn cut_power_at_an_operation(sim: &Sim, random: &mut fastrand::Rng) {
     restart(sim, random, Crash::Power).await;
 }
 
-/// A sync fails; the process is started anew after a while, which may be a power cut as well.
+/// A sync fails; the process is started anew after a while, with what the page cache has or
+/// without.
 async fn lose_a_sync(sim: &Sim, random: &mut fastrand::Rng) {
     sim.event(format_args!("the next sync fails"));
     sim.machine.borrow().disk.fail_next_sync();
     wait_until_broken(sim).await;
     let pause = random.u64(0..100);
     sleep(Duration::from_millis(pause)).await;
-    restart(sim, random, Crash::Power).await;
+    let crash = if random.bool() {
+        Crash::Process
+    } else {
+        Crash::Power
+    };
+    restart(sim, random, crash).await;
 }
 
 async fn wait_until_broken(sim: &Sim) {
@@ -92,7 +98,7 @@ async fn slow_down(sim: &Sim, random: &mut fastrand::Rng) {
     *sim.machine.borrow().pace.lock() = pace;
     let pause = random.u64(20..600);
     sleep(Duration::from_millis(pause)).await;
-    if random.bool() {
+    if random.u8(0..3) > 0 {
         // Much is on its way now.
         restart(sim, random, Crash::Power).await;
     }

@@ -137,6 +137,12 @@ impl Machine {
         self.engine.set_switch(PowerSwitch::after(operations));
     }
 
+    /// No fault is waiting any more.
+    pub(super) fn mend(&self) {
+        self.disk.mend();
+        self.engine.set_switch(PowerSwitch::never());
+    }
+
     /// Ends the process where it stands.
     pub(super) fn crash(&mut self, crash: Crash) {
         if let Some(node) = self.node.take() {
@@ -146,15 +152,13 @@ impl Machine {
             }
             node.runtime.abandon();
         }
-        self.disk.mend();
+        self.mend();
         if crash == Crash::Power {
             self.disk.lose_power(&mut self.random);
             self.engine = Arc::new(
                 self.engine
                     .forget(self.random.u64(..), PowerSwitch::never()),
             );
-        } else {
-            self.engine.set_switch(PowerSwitch::never());
         }
     }
 

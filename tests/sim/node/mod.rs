@@ -106,7 +106,7 @@ impl Sim {
         }
         self.event(format_args!("all faults are over"));
         let is_broken = self.machine.borrow().is_broken();
-        self.machine.borrow().disk.mend();
+        self.machine.borrow().mend();
         *self.machine.borrow().pace.lock() = CALM_PACE;
         if is_broken {
             self.machine.borrow_mut().crash(Crash::Power);

@@ -29,7 +29,7 @@ pub(super) struct Notes {
     /// Panics, of the product or of the simulation itself.
     pub(super) panics: Vec<String>,
     /// Turns that are open, by life and object.
-    open: BTreeMap<(u64, String), u32>,
+    pub(super) open: BTreeMap<(u64, String), u32>,
 }
 
 thread_local! {

@@ -65,8 +65,8 @@ impl Client<'_> {
                 58..64 => self.refuse().await,
                 64..69 => self.relay().await,
                 69..75 => self.give().await,
-                75..81 => self.write_and_look().await,
-                81..88 => self.wake().await,
+                75..85 => self.write_and_look().await,
+                85..90 => self.wake().await,
                 _ => self.session().await,
             }
         }
@@ -260,7 +260,7 @@ impl Client<'_> {
         let mut adding = std::pin::pin!(adding);
         // From here on it is in the mailbox, unless it was refused.
         let at_once = poll!(adding.as_mut());
-        if self.random.bool() {
+        if self.random.u8(0..3) > 0 {
             // What this brings is noted by the object that hears.
             _ = self.call::<()>(object, "tell", json!([to]), None).await;
         } else {
