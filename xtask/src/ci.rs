@@ -16,7 +16,7 @@ struct Step {
 }
 
 /// How a step that did not fail ended.
-enum Outcome {
+pub(crate) enum Outcome {
     Passed,
     /// A part could not run here; the sentence says which and why.
     Partly(String),
@@ -56,6 +56,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "clients",
         run: clients,
+    },
+    Step {
+        name: "teeth",
+        run: teeth,
     },
     // Builds the examples and runs the documentation's examples too.
     Step {
@@ -146,6 +150,25 @@ fn clients(root: &Path) -> anyhow::Result<Outcome> {
         .args(["run", "--silent", "test"])
         .env("ABIDE_BIN", target.join("debug/abide"));
     succeed(command.current_dir(&folder))
+}
+
+/// Breaks every promise of the product that can be broken, one at a time: the simulation must notice
+/// each.
+pub(crate) fn teeth(root: &Path) -> anyhow::Result<Outcome> {
+    let arguments = [
+        "test",
+        "--quiet",
+        "--package",
+        "abide",
+        "--features",
+        "teeth",
+        "--test",
+        "sim",
+        "node::teeth",
+        "--",
+        "--nocapture",
+    ];
+    cargo(root, &arguments)
 }
 
 /// The tests make some hundred cuts; this is for as many as one likes.

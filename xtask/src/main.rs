@@ -23,14 +23,15 @@ Usage: cargo xtask <COMMAND>
 
 Commands:
   ci [--skip STEP,...]  Everything a change has to pass, quickest first: fmt, tidy, deny, clippy,
-                        doc, clients, test. Stops at the first step that fails.
+                        doc, clients, teeth, test. Stops at the first step that fails.
   fuzz [--seconds N] [TARGET...]
                         The fuzzers of tests/fuzz, for N seconds each (10). Needs cargo-fuzz.
   sim [--seeds N] [--from S | --seed S]
                         The random schedules of tests/sim, with N seeds each (1000) from S on, which is
                         another one each time if not told; --seed runs that one alone.
+  teeth                 Breaks each promise of the product once, and looks that tests/sim notices.
   tidy                  The rules of the repository that no compiler knows: layers, banned text,
-                        error pages, links, file sizes, invariants.
+                        error pages, links, file sizes, invariants, teeth.
   powercut [OPTIONS]    Cuts the power over the real files of a store, 2,000 times if not told
                         otherwise; `powercut --help` has the options. Linux with glibc.
 ";
@@ -52,6 +53,7 @@ fn run(arguments: Vec<String>) -> anyhow::Result<()> {
         ["ci", "--skip", steps] => ci::run(workspace(), &steps.split(',').collect::<Vec<_>>()),
         ["fuzz", ref rest @ ..] => fuzz::run(workspace(), rest),
         ["sim", ref rest @ ..] => sim::run(workspace(), rest),
+        ["teeth"] => ci::teeth(workspace()).map(|_| ()),
         ["tidy"] => tidy::run(workspace()),
         ["powercut", ref options @ ..] => ci::powercut(workspace(), options),
         [] | ["help" | "--help" | "-h"] => {

@@ -26,7 +26,9 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> anyhow::Result<()> {
     println!("seeds {first} to {}", first.saturating_add(count - 1));
     let mut command = Command::new("cargo");
     command
-        .args(["test", "--quiet", "--package", "abide", "--test", "sim"])
+        // Optimised, with all assertions; built anew the first time, which takes some minutes.
+        .args(["test", "--quiet", "--profile", "sim"])
+        .args(["--package", "abide", "--test", "sim"])
         .env_remove("ABIDE_SIM_SEED")
         .env("ABIDE_SIM_FROM", first.to_string())
         .env("ABIDE_SIM_SEEDS", count.to_string())

@@ -13,6 +13,7 @@ mod problems;
 mod repository;
 mod rust;
 mod size;
+mod teeth;
 
 use std::fmt;
 use std::path::Path;
@@ -64,6 +65,7 @@ const RULES: &[(&str, Rule)] = &[
     ("links", links::check),
     ("file sizes", size::check),
     ("invariants", invariants::check),
+    ("teeth", teeth::check),
 ];
 
 /// Checks the working tree and prints what it finds.
