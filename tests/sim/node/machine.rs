@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use abide_actors::testing::BEGINNING;
-use abide_actors::{ActorKind, Clock, Limits, Runtime, TaskKind, Tasks};
+use abide_actors::{
+    ActorKind, Clock, Description, Incarnation, Kind, Limits, Runtime, TaskKind, Tasks,
+};
 use abide_storage::fault::{FaultEngine, PowerSwitch};
 use abide_storage::{LogStore, MemoryEngine, Options, Stepped, Stepper};
 use parking_lot::Mutex;
@@ -53,6 +55,8 @@ pub(super) struct Machine {
     pub(super) pace: Arc<Mutex<Duration>>,
     random: fastrand::Rng,
     tasks: Tasks,
+    /// Processes that were started.
+    lives: u64,
     /// `None` while it is down.
     pub(super) node: Option<Node>,
 }
@@ -67,6 +71,7 @@ impl Machine {
             pace: Arc::new(Mutex::new(Duration::from_millis(3))),
             random: fastrand::Rng::with_seed(seed),
             tasks: Tasks::default(),
+            lives: 0,
             node: None,
         }
     }
@@ -86,12 +91,16 @@ impl Machine {
             Arc::new(self.disk.clone()),
         )
         .map_err(|error| error.to_string())?;
-        probe::new_life();
+        self.lives += 1;
         let builder = Runtime::builder(store.clone())
             .clock(self.clock.clone())
             .seed(self.random.u64(..))
             .limits(limits());
-        let registered = builder.register(NAMESPACE, ActorKind::<Subject>::new());
+        let kind = OfOneLife {
+            kind: ActorKind::<Subject>::new(),
+            life: self.lives,
+        };
+        let registered = builder.register(NAMESPACE, Arc::new(kind));
         let runtime = registered.expect("the one namespace there is").start();
         let node = Node {
             runtime,
@@ -186,6 +195,25 @@ impl Node {
         // The clients read the goodbye before the process is gone.
         tokio::time::sleep(Duration::from_millis(5)).await;
         drained.is_ok()
+    }
+}
+
+/// The values of one process: those of one that has died may be made anew in the next one's time,
+/// and nobody hears of what they do.
+#[derive(Debug)]
+struct OfOneLife {
+    kind: Arc<dyn Kind>,
+    life: u64,
+}
+
+impl Kind for OfOneLife {
+    fn description(&self) -> &Description {
+        self.kind.description()
+    }
+
+    fn load(&self, state: Option<&[u8]>) -> Result<Box<dyn Incarnation>, String> {
+        probe::make_for(self.life);
+        self.kind.load(state)
     }
 }
 

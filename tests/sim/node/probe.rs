@@ -67,9 +67,9 @@ pub(super) fn end() -> Notes {
     NOTES.take()
 }
 
-/// A new process: what activations of the one before still do counts for that.
-pub(super) fn new_life() {
-    LIFE.set(LIFE.get() + 1);
+/// The value that is made next belongs to this process.
+pub(super) fn make_for(life: u64) {
+    LIFE.set(life);
 }
 
 pub(super) fn take_sightings() -> Vec<(String, Seen)> {
