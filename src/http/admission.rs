@@ -170,8 +170,9 @@ impl Admission {
             let in_use = there_are.saturating_sub(self.free.available_permits());
             let in_use = places.min(in_use);
             // The lag is the time of all that is ready; so many would have made it bearable.
-            let bearable = LAG_MAX.as_secs_f64() / lag.as_secs_f64() * in_use as f64;
-            (bearable as usize)
+            let bearable = in_use as u128 * LAG_MAX.as_micros() / lag.as_micros();
+            usize::try_from(bearable)
+                .unwrap_or(in_use)
                 .max(in_use / SHRINK_MAX)
                 .max(self.places_min)
                 .min(places)

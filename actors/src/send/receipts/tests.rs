@@ -61,11 +61,8 @@ fn golden_rows() {
     let time = [&b"e"[..], &keep_until.to_be_bytes(), &[7; 32]].concat();
     let sender = [&b"s"[..], &[7; 32]].concat();
     // Format, V1, version, place in the turn, the time as a five-byte varint.
-    let row = [
-        &b"\x01\x00\x03\x01\xfc"[..],
-        &(keep_until as u32).to_le_bytes(),
-    ]
-    .concat();
+    let varint = u32::try_from(keep_until).unwrap().to_le_bytes();
+    let row = [&b"\x01\x00\x03\x01\xfc"[..], &varint].concat();
     let expected = [put(&time, b""), put(&sender, &row), put(b"n", b"\x01\x09")];
     assert_eq!(writes, expected);
 }
