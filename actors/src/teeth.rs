@@ -1,6 +1,6 @@
 //! Teeth: ways to break the runtime on purpose, so that a test can see the simulation bite.
 //!
-//! As `abide_storage::teeth`: each variant is one point of the product that asks [`broken`], which is
+//! As `abide_storage::teeth`: each variant is one point of the product that asks `broken`, which is
 //! the constant `false` without the feature `teeth`.
 
 #[cfg(all(feature = "teeth", not(debug_assertions)))]

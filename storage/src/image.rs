@@ -42,7 +42,7 @@ pub(crate) fn is_carried(section: Section) -> bool {
     CARRIED.contains(&section)
 }
 
-/// An object at one version. See the [module's documentation](self) for what is in it.
+/// An object at one version: its state, alarms, storage and kept replies; not what it has sent and heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectImage {
     /// Where it comes from.

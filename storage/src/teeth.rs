@@ -1,6 +1,6 @@
 //! Teeth: ways to break this crate on purpose, so that a test can see the simulation bite.
 //!
-//! Each variant is one point of the product that asks [`broken`]. Without the feature `teeth` the
+//! Each variant is one point of the product that asks `broken`. Without the feature `teeth` the
 //! answer is the constant `false` and the point is gone. With it, one variant at a time is chosen
 //! by the thread that runs the simulated store.
 
