@@ -24,10 +24,13 @@ impl Written {
         self.store.as_ref().unwrap().history().unwrap()
     }
 
-    /// Commits until a condition holds, which a thread of the store brings about.
+    /// Commits until a condition holds, which a thread of the store brings about. Looks now and then
+    /// only: nothing of history is removed while somebody reads it.
     async fn commit_until(&mut self, condition: impl Fn(&HistoryReport) -> bool) {
-        for _ in 0..5_000 {
-            self.commit_large().await;
+        for _ in 0..500 {
+            for _ in 0..10 {
+                self.commit_large().await;
+            }
             if condition(&self.history()) {
                 return;
             }
