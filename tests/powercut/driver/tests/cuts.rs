@@ -1,4 +1,4 @@
-//! Some hundred power cuts in every run of the tests; `cargo xtask powercut` makes thousands.
+//! Two thousand power cuts in every run of the tests; `cargo xtask powercut` makes any number.
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -19,7 +19,7 @@ fn powercut(arguments: &[&str]) {
 /// **all-or-nothing** and no acknowledged commit lost, over the real files of both engines.
 #[test]
 fn a_power_cut_anywhere_loses_nothing_acknowledged() {
-    powercut(&["--cuts", "300"]);
+    powercut(&["--cuts", "2000"]);
 }
 
 /// The program must be able to see a loss.
