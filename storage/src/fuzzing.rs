@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use crate::commit::fuzzing::{entry, entry_seeds};
+pub use crate::history::fuzzing::{history_file, history_file_seeds};
 pub use crate::log::fuzzing::{log_record, log_record_seeds};
 
 use crate::batch::Section;

@@ -30,6 +30,8 @@ mod backup;
 mod base;
 mod container;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 #[cfg(test)]
 mod golden;
 mod groups;

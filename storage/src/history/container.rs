@@ -33,6 +33,8 @@ const BLOCK_HEADER_SIZE_BYTES: usize = 12;
 
 /// Items are compressed together up to this size, bytes; a larger item is a block of its own.
 const BLOCK_SIZE_BYTES: usize = 1 << 20;
+/// Bytes that one byte of LZ4 can stand for.
+const LZ4_RATIO_MAX: usize = 255;
 /// Bytes written between two syncs: the log's own syncs must not wait behind more.
 const UNSYNCED_MAX_BYTES: u64 = 4 << 20;
 
@@ -346,6 +348,10 @@ impl Reader {
         if crc != u32_at(&head, 8) {
             return Err(self.corrupt("a checksum does not fit"));
         }
+        // LZ4 makes a byte of at most 255: more is a lie, and would be allocated.
+        if raw_size / LZ4_RATIO_MAX > length {
+            return Err(self.corrupt("a block cannot become as large as it says"));
+        }
         let raw = lz4_flex::block::decompress(&block, raw_size)
             .ok()
             .filter(|raw| raw.len() == raw_size)
@@ -361,6 +367,27 @@ impl Reader {
             _ => Err(self.corrupt("it is cut short")),
         }
     }
+}
+
+/// A file with right checksums around any numbers and blocks, and its name.
+#[cfg(feature = "fuzzing")]
+pub(super) fn forge(header: Header, blocks: &[Vec<u8>]) -> (String, Vec<u8>) {
+    let mut bytes = vec![0; HEADER_SIZE_BYTES];
+    for raw in blocks {
+        let block = lz4_flex::block::compress(raw);
+        let sizes = [u32_size(block.len()), u32_size(raw.len())].map(u32::to_le_bytes);
+        let crc = block_checksum(header.first, bytes.len() as u64, &sizes.concat(), &block);
+        bytes.extend_from_slice(&sizes.concat());
+        bytes.extend_from_slice(&crc.to_le_bytes());
+        bytes.extend_from_slice(&block);
+    }
+    let size_bytes = bytes.len() as u64;
+    let header = Header {
+        size_bytes,
+        ..header
+    };
+    bytes[..HEADER_SIZE_BYTES].copy_from_slice(&header.encode());
+    (header.file_name(), bytes)
 }
 
 fn block_checksum(first: u64, offset: u64, sizes: &[u8], block: &[u8]) -> u32 {

@@ -141,7 +141,7 @@ pub(super) fn read_file(
             }
         }
     }
-    if items != header.items || expected != header.last + 1 {
+    if items != header.items || expected.checked_sub(1) != Some(header.last) {
         return Err(reader.corrupt("groups are missing at its end"));
     }
     Ok(())
@@ -153,6 +153,8 @@ fn take_group(block: &mut Bytes) -> Option<Group> {
     }
     let (first_sequence, time) = (block.get_u64_le(), block.get_u64_le());
     let (count, size) = (block.get_u32_le(), block.get_u32_le() as usize);
+    // The sequence after its last one must be a number, too.
+    first_sequence.checked_add(count.into())?;
     (block.len() >= size && count > 0).then(|| Group {
         first_sequence,
         count,

@@ -193,8 +193,7 @@ fn read(
 ) -> (HandedOut, Result<Replayed, ReplayError>) {
     let folder = Path::new("log");
     let files = files.into_iter();
-    let files = files.map(|(number, bytes)| (segment_path(folder, number), Arc::new(File(bytes))));
-    let disk = Files(files.collect());
+    let disk = Files::new(files.map(|(number, bytes)| (segment_path(folder, number), bytes)));
     let mut handed_out = Vec::new();
     let answer = replay(&disk, folder, checkpoint, &mut |sequence, payload| {
         handed_out.push((sequence, payload));
@@ -211,16 +210,16 @@ fn check_order(handed_out: &HandedOut) {
 }
 
 /// Takes the fuzzer's bytes apart; what is missing is zero.
-struct Input<'a>(&'a [u8]);
+pub(crate) struct Input<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Input<'a> {
-    fn take(&mut self, count: u8) -> &'a [u8] {
+    pub(crate) fn take(&mut self, count: u8) -> &'a [u8] {
         let (taken, rest) = self.0.split_at(self.0.len().min(count.into()));
         self.0 = rest;
         taken
     }
 
-    fn byte(&mut self) -> u8 {
+    pub(crate) fn byte(&mut self) -> u8 {
         self.take(1).first().copied().unwrap_or(0)
     }
 
@@ -239,7 +238,7 @@ impl<'a> Input<'a> {
     }
 
     /// The number that fits here, or one that the input chose.
-    fn or_else_chosen(&mut self, fitting: u64) -> u64 {
+    pub(crate) fn or_else_chosen(&mut self, fitting: u64) -> u64 {
         match self.byte() {
             0xf0.. => self.number(),
             _ => fitting,
@@ -249,10 +248,21 @@ impl<'a> Input<'a> {
 
 /// Files that can only be read.
 #[derive(Debug)]
-struct Files(BTreeMap<PathBuf, Arc<File>>);
+pub(crate) struct Files(BTreeMap<PathBuf, Arc<File>>);
 
 #[derive(Debug)]
 struct File(Vec<u8>);
+
+impl Files {
+    pub(crate) fn new(files: impl IntoIterator<Item = (PathBuf, Vec<u8>)>) -> Self {
+        let files = files.into_iter();
+        Self(
+            files
+                .map(|(path, bytes)| (path, Arc::new(File(bytes))))
+                .collect(),
+        )
+    }
+}
 
 fn read_only<T>() -> io::Result<T> {
     Err(io::ErrorKind::ReadOnlyFilesystem.into())

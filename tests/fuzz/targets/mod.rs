@@ -27,7 +27,7 @@ pub(crate) struct Target {
 }
 
 /// All of them, from the disk to the network.
-pub(crate) const TARGETS: [Target; 11] = [
+pub(crate) const TARGETS: [Target; 12] = [
     Target {
         name: "key",
         run: abide_storage::fuzzing::key,
@@ -42,6 +42,11 @@ pub(crate) const TARGETS: [Target; 11] = [
         name: "log_record",
         run: abide_storage::fuzzing::log_record,
         seeds: abide_storage::fuzzing::log_record_seeds,
+    },
+    Target {
+        name: "history_file",
+        run: abide_storage::fuzzing::history_file,
+        seeds: abide_storage::fuzzing::history_file_seeds,
     },
     Target {
         name: "entry",
