@@ -1,12 +1,9 @@
 //! The command line of every program made of [`Server`](crate::Server).
 
-use std::io::{self, Write};
-use std::path::PathBuf;
-
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use crate::commands::Command;
-use crate::config::{Config, ConfigError, Layer};
+use crate::config::{Config, ConfigError, Settings};
 
 /// A durable-objects server: single-threaded actors with transactional storage, alarms and
 /// WebSocket sessions.
@@ -25,16 +22,6 @@ enum Subcommands {
     Serve(Box<Settings>),
     #[command(flatten)]
     Other(Command),
-}
-
-/// The settings of a server, as its flags and its file say them.
-#[derive(Debug, Args)]
-pub(crate) struct Settings {
-    /// Settings file; without one, ./abide.toml when it exists.
-    #[arg(long, env = "ABIDE_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
-    #[command(flatten)]
-    layer: Layer,
 }
 
 /// What the command line asks for.
@@ -56,22 +43,6 @@ impl Cli {
         };
         Ok(Task::Serve(Box::new(settings.config()?)))
     }
-}
-
-impl Settings {
-    /// The settings in force.
-    ///
-    /// # Errors
-    /// [`ConfigError`]. No effect.
-    pub(crate) fn config(self) -> Result<Config, ConfigError> {
-        Config::load(self.layer, self.config.as_deref())
-    }
-}
-
-/// Writes to standard output. A reader that has gone away is no error: `abide config | head`.
-pub(crate) fn print(text: &str) {
-    let mut out = io::stdout().lock();
-    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
 }
 
 #[cfg(test)]

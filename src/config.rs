@@ -3,6 +3,7 @@
 //! Every setting has one name: `body_size_max` in the file, `--body-size-max` on the command
 //! line, `ABIDE_BODY_SIZE_MAX` in the environment.
 
+mod flags;
 mod host_names;
 mod settings;
 mod units;
@@ -15,6 +16,7 @@ use std::{fs, io};
 use serde::{Deserialize, Serialize};
 
 use crate::memory;
+pub(crate) use flags::Settings;
 pub use host_names::{HostNames, InvalidHostName};
 use settings::settings;
 pub use units::{InvalidQuantity, Size, Span};

@@ -55,6 +55,7 @@ mod problem;
 mod protocol;
 mod server;
 mod signals;
+mod stdout;
 mod telemetry;
 
 #[doc(hidden)]

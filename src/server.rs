@@ -11,12 +11,13 @@ use clap::Parser as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{self, Cli, Task};
+use crate::cli::{Cli, Task};
 use crate::config::{Config, Engine};
 use crate::error::{Error, Result};
 use crate::http::{self, Admission, App, Listener};
 use crate::memory;
 use crate::signals::StopSignals;
+use crate::stdout;
 use crate::telemetry::{self, Metrics};
 
 /// Connections of the admin listener; it has few clients.
@@ -198,7 +199,7 @@ impl Builder {
         raise_open_files_limit();
         let mut signals = StopSignals::catch().map_err(Error::Process)?;
         let running = self.start().await?;
-        cli::print(&format!("{}\n", running.greeting()));
+        stdout::print(&format!("{}\n", running.greeting()));
         signals.next().await;
         let second = async {
             signals.settle().await;

@@ -4,8 +4,8 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::admin_client::AdminClient;
-use crate::cli;
 use crate::error::Result;
+use crate::stdout;
 
 /// Which server, and in which form it is told what came back.
 #[derive(Debug, Args)]
@@ -36,6 +36,6 @@ impl Admin {
             text(answer)
         };
         line.push('\n');
-        cli::print(&line);
+        stdout::print(&line);
     }
 }

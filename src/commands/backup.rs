@@ -9,9 +9,9 @@ use http::Method;
 use super::admin::Admin;
 use super::history::spans_text;
 use super::meter::Meter;
-use crate::cli;
 use crate::error::{Error, Result};
 use crate::protocol::{BackupAsked, BackupDone, BackupProgress};
+use crate::stdout;
 
 /// Backs up a running server, or the data folder of a stopped one.
 ///
@@ -106,14 +106,14 @@ fn read_through(folder: &Path) -> Result<()> {
     let report = verify(folder, &mut |permille| meter.at("verify", permille))?;
     drop(meter);
     for problem in &report.problems {
-        cli::print(&format!("problem: {problem}\n"));
+        stdout::print(&format!("problem: {problem}\n"));
     }
     let (files, size_bytes) = (report.files, report.size_bytes);
-    cli::print(&format!(
+    stdout::print(&format!(
         "{}: {files} files, {size_bytes} bytes\n",
         folder.display()
     ));
-    cli::print(&spans_text(report.spans.iter().map(ToString::to_string)));
+    stdout::print(&spans_text(report.spans.iter().map(ToString::to_string)));
     match report.problems.len() {
         0 => Ok(()),
         count => Err(Error::Damaged { count }),

@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use abide_storage::{CheckReport, Options};
 use clap::Args;
 
-use crate::cli::{self, Settings};
 use crate::config::Config;
+use crate::config::Settings;
 use crate::error::{Error, Result};
+use crate::stdout;
 
 /// Reads the data folder of a stopped server from end to end and says what is wrong with it.
 ///
@@ -27,7 +28,7 @@ impl Check {
     pub(super) fn run(self) -> Result<()> {
         let config = self.settings.config()?;
         let report = abide_storage::check(&config.data, &Options::default())?;
-        cli::print(&describe(&config, &report));
+        stdout::print(&describe(&config, &report));
         match report.problems_count {
             0 => Ok(()),
             count => Err(Error::Unsound {

@@ -7,8 +7,8 @@ use clap::Args;
 use super::admin::Admin;
 use super::object::{ObjectName, write_new};
 use crate::admin_client::segment;
-use crate::cli;
 use crate::error::Result;
+use crate::stdout;
 
 /// Writes one object of a running server as JSON: state, alarms, stored rows, kept replies.
 ///
@@ -37,7 +37,7 @@ impl Export {
         let mut file = client.text(&path).await?;
         file.push('\n');
         match &self.output {
-            None => cli::print(&file),
+            None => stdout::print(&file),
             Some(path) => write_new(path, &file)?,
         }
         Ok(())

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use abide_storage::{Options, Repair, RepairError, RepairMode, RepairReport, repair};
 use clap::Args;
 
-use crate::cli::{self, Settings};
+use crate::config::Settings;
 use crate::error::{Error, Result};
+use crate::stdout;
 
 /// Makes the damaged data folder of a stopped server one that it starts on.
 ///
@@ -44,12 +45,12 @@ impl RepairFolder {
         };
         match repair(&request) {
             Ok(report) => {
-                cli::print(&describe(&report, mode));
+                stdout::print(&describe(&report, mode));
                 Ok(())
             }
             Err(source) => {
                 if let RepairError::Lossy { report } = &source {
-                    cli::print(&describe(report, RepairMode::DryRun));
+                    stdout::print(&describe(report, RepairMode::DryRun));
                 }
                 Err(Error::Repair { data, source })
             }

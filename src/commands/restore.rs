@@ -9,10 +9,10 @@ use clap::Args;
 
 use super::meter::Meter;
 use super::object::{ObjectName, write_new};
-use crate::cli;
 use crate::config::Engine;
 use crate::error::{Error, Result};
 use crate::protocol::{ObjectFile, moment};
+use crate::stdout;
 
 /// Makes a new data folder as the store was after a commit or at a time.
 ///
@@ -67,7 +67,7 @@ impl Restore {
         let mut meter = Meter::new();
         let report = restore(&request, &mut |permille| meter.at("commits", permille))?;
         drop(meter);
-        cli::print(&format!(
+        stdout::print(&format!(
             "{}: as after commit {}; {} rows of a base, {} commits replayed\n",
             data.display(),
             report.last_commit,
@@ -89,7 +89,7 @@ impl Restore {
         let file = ObjectFile::plain(&image, Clock::system().now());
         let text = serde_json::to_string(&file).expect("a file has string keys only") + "\n";
         match &self.to_json {
-            None => cli::print(&text),
+            None => stdout::print(&text),
             Some(path) => write_new(path, &text)?,
         }
         Ok(())

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli;
 use crate::config;
 use crate::error::Result;
+use crate::stdout;
 
 /// Prints the default abide.toml, every setting with its range and reason; or checks a file.
 #[derive(Debug, Args)]
@@ -19,11 +19,11 @@ pub(crate) struct PrintSettings {
 impl PrintSettings {
     pub(super) fn run(self) -> Result<()> {
         let Some(path) = self.check else {
-            cli::print(&config::default_file());
+            stdout::print(&config::default_file());
             return Ok(());
         };
         config::read_file(&path)?.into_config().validate()?;
-        cli::print(&format!("{}: every setting is valid\n", path.display()));
+        stdout::print(&format!("{}: every setting is valid\n", path.display()));
         Ok(())
     }
 }

@@ -61,7 +61,7 @@ pub use check::{CheckReport, Problem, check, check_with};
 pub use counters::StoreMetrics;
 pub use opening::{OpenReport, Seams};
 pub(crate) use opening::{engine_error, open_engine, read_meta};
-pub use options::{EngineKind, Options};
+pub use options::Options;
 pub(crate) use rebuild::{Rebuild, check_group};
 pub use repair::{
     Loss, Repair, RepairError, RepairMode, RepairReport, RepairStep, repair, repair_with,

@@ -13,12 +13,14 @@ use bytes::Bytes;
 
 use crate::store::{Direction, ReadError};
 
+mod kind;
 pub(crate) mod memory;
 #[cfg(feature = "redb")]
 mod redb;
 #[cfg(feature = "sled")]
 mod sled;
 
+pub use kind::EngineKind;
 pub use memory::MemoryEngine;
 #[cfg(feature = "redb")]
 pub use redb::RedbEngine;

@@ -14,7 +14,7 @@ use std::fs::TryLockError;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::commit::EngineKind;
+use crate::engine::EngineKind;
 use crate::log::{Disk, FileLock, is_disk_full};
 
 /// The folder format this release makes: covers the layout above and the keys of `key.rs`.

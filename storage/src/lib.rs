@@ -40,8 +40,7 @@ pub mod teeth;
 
 pub use batch::{Commit, KEY_SIZE_MAX_BYTES, OUTGOING_WAKE, Section, Write, WriteBatch};
 pub use commit::{
-    CheckReport, EngineKind, LogStore, OpenReport, Options, Problem, Seams, StoreMetrics, check,
-    check_with,
+    CheckReport, LogStore, OpenReport, Options, Problem, Seams, StoreMetrics, check, check_with,
 };
 pub use commit::{
     Loss, Repair, RepairError, RepairMode, RepairReport, RepairStep, repair, repair_with,
@@ -52,7 +51,7 @@ pub use commit::{Stepped, Stepper};
 pub use engine::RedbEngine;
 #[cfg(feature = "sled")]
 pub use engine::SledEngine;
-pub use engine::{Engine, EngineError, MemoryEngine, Row};
+pub use engine::{Engine, EngineError, EngineKind, MemoryEngine, Row};
 pub use folder::OpenError;
 pub use history::{
     Backup, BackupMode, BackupReport, HistoryError, HistoryReport, Progress, Restore,

@@ -14,10 +14,10 @@ use bytes::Bytes;
 
 use super::memtable::Memtable;
 use super::opening::{Seams, engine_error, engine_failed, open_engine, read_meta, replay_error};
-use super::options::{EngineKind, Options};
+use super::options::Options;
 use super::recovery::{self, Recovered};
 use crate::batch::{OUTGOING_WAKE, Section};
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineKind};
 use crate::folder::{Folder, OpenError};
 use crate::id::{Namespace, ObjectId};
 use crate::key::{self, EngineKey, Meta};
