@@ -32,6 +32,10 @@ const STEPS: &[Step] = &[
         run: |root| tidy::run(root).map(|()| Outcome::Passed),
     },
     Step {
+        name: "locks",
+        run: locks,
+    },
+    Step {
         name: "deny",
         run: deny,
     },
@@ -102,6 +106,19 @@ fn run_steps(steps: &[Step], root: &Path, skip: &[&str]) -> anyhow::Result<()> {
     }
     println!("\n── ci passed\n{}", summary.join("\n"));
     Ok(())
+}
+
+/// Workspaces of their own, which no other step builds: what they pin must fit what they ask for.
+const APART: [&str; 2] = ["storage/benches/commit/sqlite", "tests/fuzz"];
+
+fn locks(root: &Path) -> anyhow::Result<Outcome> {
+    for folder in APART {
+        let manifest = format!("{folder}/Cargo.toml");
+        cargo(root, &["fetch", "--locked", "--manifest-path", &manifest]).with_context(|| {
+            format!("update it: cargo update --workspace --manifest-path {manifest}")
+        })?;
+    }
+    Ok(Outcome::Passed)
 }
 
 fn doc(root: &Path) -> anyhow::Result<Outcome> {
