@@ -3,7 +3,7 @@
 //!
 //! In reading order: `options` reads the attribute's own arguments; `model` reads the `impl` block
 //! as calls (`method`) and callbacks (`callback`) and refuses what cannot work; `expand` writes the
-//! code: the trait's implementation, in `dispatch`, and the typed `handle`.
+//! code: the trait's implementation, in `dispatch`, the typed `handle` and the typed `recipient`.
 
 mod callback;
 mod dispatch;
@@ -15,6 +15,7 @@ mod options;
 mod problems;
 mod recipient;
 mod signature;
+mod typed;
 
 use proc_macro::TokenStream;
 
@@ -46,7 +47,8 @@ use proc_macro::TokenStream;
 ///   `JsonSchema`. A type that does not is described as "any value".
 ///
 /// Beside `impl Actor`, it writes a handle: for `Counter` a `CounterHandle`, what
-/// `ctx.actor::<Counter>("visits")` returns, with one async method per call.
+/// `ctx.actor::<Counter>("visits")` returns, with one async method per call; and a recipient, a
+/// `CounterRecipient`, what `ctx.send::<Counter>("visits")` returns, with one method per call that may write.
 ///
 /// `#[actor(crate = path::to::abide)]` is for crates that know `abide` by another path.
 #[proc_macro_attribute]

@@ -3,10 +3,10 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
-use crate::handle::encode;
 use crate::method::CallMethod;
 use crate::model::Model;
 use crate::signature::Receiver;
+use crate::typed::{bounds, encode, parameters, wrapper};
 
 /// `CounterRecipient` for `Counter`.
 pub(crate) fn name(model: &Model) -> Ident {
@@ -15,7 +15,6 @@ pub(crate) fn name(model: &Model) -> Ident {
 
 /// The recipient and its methods.
 pub(crate) fn expand(model: &Model, private: &TokenStream) -> TokenStream {
-    let recipient = name(model);
     let about = format!(
         "Sends messages to one [`{}`] by name. Each method stages a message that leaves with its turn's commit.",
         model.name
@@ -25,26 +24,7 @@ pub(crate) fn expand(model: &Model, private: &TokenStream) -> TokenStream {
         .iter()
         .filter(|call| call.receiver == Receiver::Exclusive)
         .map(|call| method(call, private));
-    quote! {
-        #[doc = #about]
-        // As visible as it can be: the macro does not know how visible the actor is.
-        #[allow(dead_code, unreachable_pub)]
-        #[derive(Debug, Clone)]
-        pub struct #recipient<'a>(#private::Recipient<'a>);
-
-        #[automatically_derived]
-        impl<'a> ::std::convert::From<#private::Recipient<'a>> for #recipient<'a> {
-            fn from(recipient: #private::Recipient<'a>) -> Self {
-                Self(recipient)
-            }
-        }
-
-        #[automatically_derived]
-        #[allow(dead_code, unreachable_pub, private_interfaces, clippy::all, clippy::pedantic)]
-        impl #recipient<'_> {
-            #(#methods)*
-        }
-    }
+    wrapper(&name(model), &about, &quote!(#private::Recipient), methods)
 }
 
 fn method(call: &CallMethod, private: &TokenStream) -> TokenStream {
@@ -55,13 +35,8 @@ fn method(call: &CallMethod, private: &TokenStream) -> TokenStream {
         ..
     } = call;
     let name = call.name();
-    let parameters = call.arguments.iter().map(|argument| {
-        let (ident, ty) = (&argument.ident, &argument.ty);
-        quote!(#ident: #ty)
-    });
+    let (parameters, bounds) = (parameters(call), bounds(call, private));
     let encode = encode(call, private);
-    let types = call.arguments.iter().map(|argument| &argument.ty);
-    // As with handles: a type that cannot be written only takes this one method away.
     quote! {
         #[doc = #documentation]
         #[doc = ""]
@@ -70,10 +45,10 @@ fn method(call: &CallMethod, private: &TokenStream) -> TokenStream {
         #(#cfgs)*
         pub fn #ident(
             &self,
-            #(#parameters),*
+            #parameters
         ) -> ::std::result::Result<(), #private::CallError>
         where
-            #(for<'any> #types: #private::serde::Serialize,)*
+            #bounds
         {
             let arguments = #encode;
             self.0.send(#name, arguments)
