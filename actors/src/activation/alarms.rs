@@ -70,7 +70,9 @@ impl Activation {
             }
             Err(Failure { error, flow }) => {
                 if self.shared.alarms.lock().get(&name) != Some(&row) {
-                    // Undoing the turn ran `activated` again, and that has set or cancelled it.
+                    // Undoing the turn ran `activated` again, and that has set or cancelled it: in a
+                    // commit that may still fail, as above.
+                    self.answer(Addressee::Alarm(fired));
                     return flow;
                 }
                 let row = self.failed(&name, row, &error);
