@@ -87,6 +87,12 @@ impl Account {
         tokio::time::sleep(Duration::from_secs(seconds)).await;
     }
 
+    /// Takes its time and changes nothing.
+    #[call]
+    async fn ponder(&self, seconds: u64) {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+    }
+
     /// Goes to and fro between two accounts until nothing is left.
     #[call]
     fn bounce(

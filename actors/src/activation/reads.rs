@@ -18,6 +18,7 @@ use crate::gate::{Held, OutputGate};
 use crate::kind::Incarnation;
 use crate::mailbox::Envelope;
 use crate::payload::Payload;
+use crate::send::outbox::{Outbox, Starts};
 use crate::teeth::{Tooth, broken};
 use crate::turn::{Shared, TurnContext};
 use crate::waits::Wait;
@@ -38,6 +39,7 @@ pub(super) struct Read {
 struct Reads<'a, F> {
     shared: &'a Arc<Shared>,
     gate: &'a mut OutputGate<Departure>,
+    outbox: Option<&'a mut Outbox>,
     version: Version,
     open: FuturesUnordered<F>,
     panicked: bool,
@@ -51,6 +53,7 @@ impl Activation {
             incarnation,
             gate,
             shared,
+            outbox,
             ..
         } = self;
         let incarnation: &dyn Incarnation = &**incarnation;
@@ -59,6 +62,7 @@ impl Activation {
         let mut reads = Reads {
             shared,
             gate,
+            outbox: outbox.as_deref_mut(),
             version,
             open: FuturesUnordered::new(),
             panicked: false,
@@ -126,7 +130,8 @@ impl Drop for Caller<'_> {
 }
 
 impl<F: Future<Output = Answered> + Unpin> Reads<'_, F> {
-    /// Lets out what is durable, takes further reads in, answers those that are done.
+    /// Lets out what is durable, messages to other objects among it, takes further reads in, answers
+    /// those that are done.
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -138,6 +143,9 @@ impl<F: Future<Output = Answered> + Unpin> Reads<'_, F> {
             if let Poll::Ready(Err(error)) = polled {
                 return Poll::Ready(Err(error));
             }
+        }
+        if let Some(outbox) = &mut self.outbox {
+            outbox.poll(cx, self.shared, Starts::Yes);
         }
         for _ in 0..READS_PER_POLL {
             while let Some(read) = self.next(cx) {

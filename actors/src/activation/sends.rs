@@ -157,7 +157,8 @@ impl Activation {
         Flow::GoOn
     }
 
-    /// Lets messages fly and takes answers in. Called wherever the gate is polled, after it.
+    /// Lets messages fly and takes answers in. Turns and reads do so, too, for as long as they
+    /// last: each polls the outbox after the gate.
     pub(super) fn poll_outbox(&mut self, cx: &mut Context<'_>) {
         if let Some(outbox) = &mut self.outbox {
             let starts = if self.ending { Starts::No } else { Starts::Yes };

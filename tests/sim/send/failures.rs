@@ -32,6 +32,24 @@ fn a_full_mailbox_is_tried_again() {
     });
 }
 
+/// Reads of one object run together: where a next one comes before the last is over, they never end.
+#[test]
+fn messages_leave_while_reads_of_their_sender_wait() {
+    world(async |world| {
+        let a = world.actor::<Account>("a");
+        world.store().hold_commits();
+        let call = begin(world, a.pay("b".to_owned(), 5)).await;
+        let read = begin(world, a.ponder(20)).await;
+        world.store().release_commits();
+        call.await.unwrap();
+        world.advance(Duration::from_secs(1)).await;
+        assert_eq!(received(world, "b").await, [5]);
+        read.await.unwrap();
+        world.advance(Duration::from_secs(1)).await;
+        assert_all_quiet(world, &["a"]).await;
+    });
+}
+
 #[test]
 fn an_error_is_an_answer() {
     world(async |world| {
