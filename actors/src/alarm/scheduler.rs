@@ -28,8 +28,10 @@ use crate::teeth::{Tooth, broken};
 
 /// Alarms read from the store at a time, and the size of the window they make.
 const PAGE_ALARMS: usize = 4_096;
-/// The window's latest part is given up above this.
+/// The window's latest part is given up above this…
 const WINDOW_ALARMS_MAX: usize = 4 * PAGE_ALARMS;
+/// …down to this, which leaves room for a page.
+const ROOM_FOR_PAGE_MAX: usize = WINDOW_ALARMS_MAX - PAGE_ALARMS;
 /// Overdue alarms (all that fell due while the node was down) start at most this many at a time…
 const BURST_ALARMS: usize = 64;
 /// …and this far apart, so that a restart is not a stampede.
@@ -247,46 +249,37 @@ impl Window {
         }
         self.alarms.insert((fire_at, alarm));
         if self.alarms.len() > WINDOW_ALARMS_MAX {
-            let late: Vec<_> = self
-                .alarms
-                .iter()
-                .skip(WINDOW_ALARMS_MAX / 2)
-                .cloned()
-                .collect();
-            let early = late.iter().map(|(_, alarm)| alarm).min().cloned();
-            // The new end is the last alarm that stays and is before all that go: an alarm that
-            // was put off may sit among the late ones with an early time of its own.
-            let stays = |alarm: &ScheduledAlarm| early.as_ref().is_none_or(|early| alarm < early);
-            let end = self
-                .alarms
-                .iter()
-                .map(|(_, alarm)| alarm)
-                .filter(|a| stays(a))
-                .max()
-                .cloned();
-            if let Some(end) = end {
-                self.alarms.retain(|(_, alarm)| *alarm <= end);
-                self.end = Some(end);
-            }
+            // By the alarms' own times, not by those to fire at: what has been put off has taken its
+            // place in its object's budget, and would take another one when it is read again.
+            let mut alarms: Vec<_> = self.alarms.iter().map(|(_, alarm)| alarm).collect();
+            let (_, end, _) = alarms.select_nth_unstable(ROOM_FOR_PAGE_MAX - 1);
+            let end = end.clone();
+            self.alarms.retain(|(_, alarm)| *alarm <= end);
+            self.end = Some(end);
         }
+    }
+
+    /// Whether a page fits in. Without this a window full of what was put off would give up with each
+    /// page what it had just read.
+    fn has_room(&self) -> bool {
+        self.alarms.len() <= ROOM_FOR_PAGE_MAX
     }
 
     /// Where to read on, when all that is due before the window's end has been taken out. What
     /// still sits in the window then was put off, or is later than its end; neither may keep the
-    /// alarms behind the end from being read.
+    /// alarms behind the end from being read, as long as they fit in.
     fn next_page(&self, now: Timestamp) -> Option<ScheduledAlarm> {
-        self.end
-            .clone()
-            .filter(|end| self.alarms.is_empty() || end.due <= now)
+        let is_next = |end: &&ScheduledAlarm| self.alarms.is_empty() || end.due <= now;
+        let end = self.end.as_ref().filter(|_| self.has_room());
+        end.filter(is_next).cloned()
     }
 
     /// When there may be something to do.
     fn next_look(&self) -> Option<Timestamp> {
         let first = self.alarms.first().map(|(at, _)| *at);
-        first
-            .into_iter()
-            .chain(self.end.as_ref().map(|end| end.due))
-            .min()
+        // Without room there are alarms, and the first to fire makes some.
+        let end = self.end.as_ref().filter(|_| self.has_room());
+        first.into_iter().chain(end.map(|end| end.due)).min()
     }
 }
 

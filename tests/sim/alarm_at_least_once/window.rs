@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use abide::prelude::*;
+use abide_actors::Limits;
 use abide_actors::testing::World;
 use abide_storage::Store;
 use fastrand::Rng;
@@ -105,6 +106,32 @@ fn twenty_thousand_alarms_for_the_same_moment_all_fire() {
         assert_eq!(fired().len(), 20 * EACH);
         let left = world.store().alarms(None, 1).await.unwrap();
         assert_eq!(left, [], "each has been handled in a commit of its own");
+    });
+}
+
+/// Twenty thousand alarms for the same second, of objects that are all above their budget: what is put
+/// off fills the window many times. Each alarm takes its object's budget once.
+#[test]
+fn twenty_thousand_alarms_above_their_budget_fire_at_its_rate() {
+    let limits = Limits {
+        alarm_rate_max: 100,
+        alarm_burst_max: 1,
+        ..Limits::default()
+    };
+    let world = World::builder().actor::<Crowd>("crowd").limits(limits);
+    world.run(async |world| {
+        for object in 0..20 {
+            let name = format!("{object}");
+            world
+                .actor::<Crowd>(&name)
+                .set(vec![60_000; EACH])
+                .await
+                .unwrap();
+        }
+        // A thousand of one object, a hundred each second; the last objects begin when the window has
+        // room for them.
+        world.advance(Duration::from_secs(60 + 10 + 10)).await;
+        assert_eq!(fired().len(), 20 * EACH);
     });
 }
 
