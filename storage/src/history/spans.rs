@@ -310,16 +310,14 @@ impl Past {
             .filter(|base| base.last_time <= time)
             .map(|base| base.last)
             .max();
-        for stretch in self.stretches.iter().rev() {
+        // All of them: the log may begin before a file of history and end after it.
+        for stretch in &self.stretches {
             let within = match &stretch.place {
                 Place::File(file) if file.header.last_time <= time => Some(stretch.last),
                 Place::File(file) if file.header.first_time > time => None,
                 _ => self.last_at(stretch, time)?,
             };
-            if within.is_some() {
-                found = found.max(within);
-                return Ok(found);
-            }
+            found = found.max(within);
         }
         let is_whole = self.stretches.first().is_some_and(|first| first.first == 1);
         Ok(found.or_else(|| is_whole.then_some(0)))
@@ -402,4 +400,85 @@ pub(super) fn describe_spans(spans: &[Span]) -> String {
     }
     let told: Vec<_> = spans.iter().map(ToString::to_string).collect();
     format!("retained are {}", told.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::groups::Origin;
+    use super::super::keeper::keep;
+    use super::*;
+    use crate::engine::Engine;
+    use crate::log::{Log, LogOptions, SpareMaker, replay};
+
+    /// A store of which nothing but its log and its history is looked at.
+    struct Kept {
+        repository: Repository,
+        log: PathBuf,
+        last_commit: u64,
+    }
+
+    impl Source for Kept {
+        fn engine(&self) -> &dyn Engine {
+            unreachable!("spans are made of files")
+        }
+
+        fn engine_sequence(&self) -> u64 {
+            0
+        }
+
+        fn last_commit(&self) -> u64 {
+            self.last_commit
+        }
+
+        fn origin(&self) -> Origin {
+            self.repository.origin(1)
+        }
+
+        fn log(&self) -> &Path {
+            &self.log
+        }
+
+        fn history(&self) -> &Repository {
+            &self.repository
+        }
+
+        fn go_on(&self) -> Result<(), HistoryError> {
+            Ok(())
+        }
+    }
+
+    /// While somebody reads the log its segments stay, though history has them already, in several files.
+    #[test]
+    fn a_time_is_looked_for_behind_the_files_that_the_log_overlaps() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let log = folder.path().join("log");
+        disk.create_folder(&log).unwrap();
+        let replayed = replay(&RealDisk, &log, 0, &mut |_, _| Ok(())).unwrap();
+        let sizes = LogOptions {
+            first_segment_size_bytes: 64 << 10,
+            segment_size_bytes: 64 << 10,
+            spare_maker: SpareMaker::Nobody,
+        };
+        let mut written = Log::open(disk.clone(), &log, replayed, sizes).unwrap();
+        for _ in 0..6 {
+            written.append([Bytes::from("commit")].iter()).unwrap();
+        }
+        let history = folder.path().join("history");
+        let kept = Kept {
+            repository: Repository::open_or_create(disk, &history, Timeline::random()).unwrap(),
+            log,
+            last_commit: 6,
+        };
+        for last in [2, 4] {
+            keep(&kept, last, &mut || ()).unwrap();
+        }
+        let past = Past::of_source(&kept).unwrap();
+        let plan = past.plan(Target::Time(Timestamp(u64::MAX))).unwrap();
+        assert_eq!(plan.replay, (0, 6));
+        let before = past.plan(Target::Time(Timestamp(1))).unwrap();
+        assert_eq!(before.replay, (0, 0));
+    }
 }
