@@ -4,7 +4,7 @@
 //! look    at a copy of the engine and at the log: findings, each with what it costs      changes nothing
 //! keep    what will be changed, in repair-<n>/
 //! mend    rows of the engine; commits that the log still gives go into the engine
-//! renew   a new segment, the checkpoint, and the old segments go to repair-<n>/
+//! renew   a new segment, the checkpoint, and the old segments go to repair-<n>/, if the log is damaged or anything is lost
 //! ```
 //!
 //! It can be killed anywhere and run again: until the new segment and the checkpoint are durable the old log is
@@ -45,6 +45,9 @@ const ROOM_SIZE_BYTES: u64 = 64 << 20;
 /// Sequences left out when nobody can tell how many commits are lost: none of them is given out twice, so that
 /// backups that have them stay true. More than a segment holds.
 const UNKNOWN_SEQUENCES: u64 = 1 << 32;
+/// Sequences left out when anything is lost. A backup may have it: the gap makes the next one begin with a base, instead of
+/// adding commits to a state that the store no longer has.
+const LOST_SEQUENCES: u64 = 1;
 
 /// Repairs the data folder of a stopped server as far as `request.mode` allows. Blocks; reads all of it, and copies
 /// its engine twice.
@@ -162,17 +165,23 @@ impl Site<'_> {
         })?;
         failed.map_or(Ok(()), Err).map_err(unreadable)?;
         survivors.tell(findings);
-        let renews_log = findings.0.steps_count > before;
+        let is_log_damaged = findings.0.steps_count > before;
         let (rows, epoch_max) = rows::changes(engine, &survivors, findings).map_err(unreadable)?;
         let epoch_max = epoch_max.max(survivors.epoch_max);
-        let unknown = u64::from(survivors.is_open_ended) * UNKNOWN_SEQUENCES;
+        let is_lossy = findings.0.lossy_count > 0;
+        let renews_log = is_log_damaged || is_lossy;
+        let left_out = match (survivors.is_open_ended, is_lossy) {
+            (true, _) => UNKNOWN_SEQUENCES,
+            (false, true) => LOST_SEQUENCES,
+            (false, false) => 0,
+        };
         Ok(Plan {
             replaces_engine: false,
             checkpoint: meta.checkpoint,
             generation: generation(meta, epoch_max),
             writes_meta: is_meta_lost || renews_log,
             rows,
-            next_sequence: renews_log.then_some(survivors.next_sequence + unknown),
+            next_sequence: renews_log.then_some(survivors.next_sequence + left_out),
         })
     }
 

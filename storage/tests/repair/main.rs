@@ -4,6 +4,8 @@
 //! Takes 40 s: each damage is repaired some thirty times, cut short at each operation, over an engine on the disk.
 
 #[cfg(test)]
+mod backups;
+#[cfg(test)]
 mod damaged;
 #[cfg(test)]
 mod engine;
