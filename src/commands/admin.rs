@@ -28,14 +28,29 @@ impl Admin {
         Ok(AdminClient::new(&self.admin)?)
     }
 
-    /// Prints one answer: as JSON when that was asked for, else as `text` says it.
-    pub(crate) fn print<T: Serialize>(&self, answer: &T, text: impl FnOnce(&T) -> String) {
-        let mut line = if self.json {
+    /// Prints one answer that was asked for: as JSON when that was wished, else as `text` says it.
+    ///
+    /// # Errors
+    /// As [`stdout::output`].
+    pub(crate) fn output<T: Serialize>(
+        &self,
+        answer: &T,
+        text: impl FnOnce(&T) -> String,
+    ) -> Result<()> {
+        stdout::output(&self.line(answer, text))
+    }
+
+    /// Says what was done, in the same form.
+    pub(crate) fn print<T: Serialize>(&self, done: &T, text: impl FnOnce(&T) -> String) {
+        stdout::print(&self.line(done, text));
+    }
+
+    fn line<T: Serialize>(&self, answer: &T, text: impl FnOnce(&T) -> String) -> String {
+        let line = if self.json {
             serde_json::to_string(answer).expect("an answer has string keys only")
         } else {
             text(answer)
         };
-        line.push('\n');
-        stdout::print(&line);
+        line + "\n"
     }
 }

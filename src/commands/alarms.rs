@@ -69,7 +69,7 @@ impl Alarms {
             let page: ListedAlarms = client.get(&self.path(left, after.as_deref())).await?;
             left = left.saturating_sub(page.alarms.len());
             for alarm in page.alarms {
-                self.admin.print(&alarm, describe);
+                self.admin.output(&alarm, describe)?;
             }
             after = page.next;
             if after.is_none() {

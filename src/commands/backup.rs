@@ -106,14 +106,14 @@ fn read_through(folder: &Path) -> Result<()> {
     let report = verify(folder, &mut |permille| meter.at("verify", permille))?;
     drop(meter);
     for problem in &report.problems {
-        stdout::print(&format!("problem: {problem}\n"));
+        stdout::output(&format!("problem: {problem}\n"))?;
     }
     let (files, size_bytes) = (report.files, report.size_bytes);
-    stdout::print(&format!(
+    stdout::output(&format!(
         "{}: {files} files, {size_bytes} bytes\n",
         folder.display()
-    ));
-    stdout::print(&spans_text(report.spans.iter().map(ToString::to_string)));
+    ))?;
+    stdout::output(&spans_text(report.spans.iter().map(ToString::to_string)))?;
     match report.problems.len() {
         0 => Ok(()),
         count => Err(Error::Damaged { count }),

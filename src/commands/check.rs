@@ -28,7 +28,7 @@ impl Check {
     pub(super) fn run(self) -> Result<()> {
         let config = self.settings.config()?;
         let report = abide_storage::check(&config.data, &Options::default())?;
-        stdout::print(&describe(&config, &report));
+        stdout::output(&describe(&config, &report))?;
         match report.problems_count {
             0 => Ok(()),
             count => Err(Error::Unsound {

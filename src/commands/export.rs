@@ -37,9 +37,8 @@ impl Export {
         let mut file = client.text(&path).await?;
         file.push('\n');
         match &self.output {
-            None => stdout::print(&file),
-            Some(path) => write_new(path, &file)?,
+            None => stdout::output(&file),
+            Some(path) => write_new(path, &file),
         }
-        Ok(())
     }
 }

@@ -26,7 +26,7 @@ impl History {
             Some(folder) => history(folder)?.into(),
             None => self.admin.client()?.get("/admin/v1/history").await?,
         };
-        self.admin.print(&retained, |retained| {
+        self.admin.output(&retained, |retained| {
             let Retained {
                 timeline,
                 bases,
@@ -36,8 +36,7 @@ impl History {
             let text = spans_text(spans.iter().map(span_text));
             let text = text.trim_end();
             format!("timeline {timeline}: {bases} bases, {size_bytes} bytes\n{text}")
-        });
-        Ok(())
+        })
     }
 }
 

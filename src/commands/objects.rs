@@ -29,14 +29,14 @@ impl Objects {
         let client = self.admin.client()?;
         let mut lines = client.lines::<ListedObject, Listing>(&path).await?;
         while let Some(object) = lines.next().await? {
-            self.admin.print(&object, |object| {
+            self.admin.output(&object, |object| {
                 let name = object.name.as_deref().unwrap_or("-");
                 format!("{}\tversion {}\t{name}", object.id, object.version)
-            });
+            })?;
         }
         if let Some(listing) = lines.end() {
             self.admin
-                .print(&listing, |listing| format!("{} objects", listing.objects));
+                .output(&listing, |listing| format!("{} objects", listing.objects))?;
         }
         Ok(())
     }

@@ -89,9 +89,8 @@ impl Restore {
         let file = ObjectFile::plain(&image, Clock::system().now());
         let text = serde_json::to_string(&file).expect("a file has string keys only") + "\n";
         match &self.to_json {
-            None => stdout::print(&text),
-            Some(path) => write_new(path, &text)?,
+            None => stdout::output(&text),
+            Some(path) => write_new(path, &text),
         }
-        Ok(())
     }
 }

@@ -19,11 +19,9 @@ pub(crate) struct PrintSettings {
 impl PrintSettings {
     pub(super) fn run(self) -> Result<()> {
         let Some(path) = self.check else {
-            stdout::print(&config::default_file());
-            return Ok(());
+            return stdout::output(&config::default_file());
         };
         config::read_file(&path)?.into_config().validate()?;
-        stdout::print(&format!("{}: every setting is valid\n", path.display()));
-        Ok(())
+        stdout::output(&format!("{}: every setting is valid\n", path.display()))
     }
 }

@@ -238,3 +238,11 @@ async fn each_engine_serves() {
         assert!(running.wait().success(), "{engine}");
     }
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_cannot_be_written_is_an_error() {
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = command().arg("config").stdout(full).output().unwrap();
+    refused(&output, &["standard output", "No space left"]);
+}
