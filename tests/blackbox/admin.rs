@@ -63,6 +63,16 @@ mod objects {
     }
 
     #[tokio::test]
+    async fn what_the_listing_does_not_take_is_refused() {
+        let server = server().await;
+        let path = "/admin/v1/objects/tally?preffix=a";
+        let host = [("host", "localhost")];
+        let reply = send(server.admin_addr(), "GET", path, &host, b"").await;
+        let said = reply.problem(400, "invalid-arguments");
+        assert!(said.contains("preffix"), "{said}");
+    }
+
+    #[tokio::test]
     async fn more_than_one_page_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let server = Abide::start(folder.path());

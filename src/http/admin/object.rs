@@ -93,6 +93,10 @@ pub(super) async fn import(
     request: Request,
 ) -> Result<Json<Replaced>, Problem> {
     let (Path((namespace, name)), Query(terms)) = (address?, terms?);
+    if terms.at.is_some() {
+        let said = "an import takes no 'at': its file is of one moment already";
+        return Err(Problem::new(&INVALID_ARGUMENTS, said));
+    }
     let deadline = own_deadline(&app);
     let _place = place(deadline).await?;
     let target = app.runtime.target(&namespace, &name)?;

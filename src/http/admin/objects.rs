@@ -20,6 +20,7 @@ use crate::protocol::{Line, ListedObject, Listing, RequestId};
 const PAGE_OBJECTS: usize = 512;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Asked {
     /// Beginning of the names wanted.
     #[serde(default)]

@@ -234,8 +234,10 @@ async fn what_cannot_be_right_changes_nothing() {
     assert_ne!(foreign, right.to_string());
     let reply = put(replace, foreign.as_bytes()).await;
     reply.problem(422, "invalid-image");
-    let reply = put("replace=perhaps", b"{}").await;
-    reply.problem(400, "invalid-arguments");
+    for wrong in ["replace=perhaps", "replace=true&at=1", "replaced=true"] {
+        let reply = put(wrong, right.to_string().as_bytes()).await;
+        reply.problem(400, "invalid-arguments");
+    }
     let after = place.export("counter/a");
     assert_eq!(after["version"], 1);
     assert_eq!(content(after), content(right));
