@@ -66,7 +66,7 @@ async fn turns(server: &abide::Running) -> Value {
 async fn until_turns(server: &abide::Running, wanted: u64) {
     let had = async {
         while turns(server).await != wanted {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
     };
     tokio::time::timeout(PATIENCE, had).await.unwrap();

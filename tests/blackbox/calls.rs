@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::support::http::{Client, get, post, send};
-use crate::support::objects::door;
+use crate::support::objects::{door, waiting};
 use crate::support::server;
 
 #[tokio::test]
@@ -174,10 +174,7 @@ async fn requests_on_one_connection_are_answered_in_order() {
 #[tokio::test]
 async fn one_waiting_object_keeps_no_other_waiting() {
     let server = server().await;
-    let mut waiting = Client::connect(server.addr()).await;
-    waiting
-        .write(b"POST /v1/tally/held/wait HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
-        .await;
+    let mut waiting = waiting(&server, "held").await;
     door("held").arrived().await;
     assert_eq!(
         post(server.addr(), "/v1/tally/free/add", r#"{"by":1}"#)

@@ -8,12 +8,13 @@ use abide::Config;
 use abide::config::Span;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::support::http::{Client, get};
-use crate::support::objects::door;
+use crate::support::objects::{door, waiting};
 use crate::support::process::Abide;
 use crate::support::socket::Socket;
-use crate::support::{config, server, server_with};
+use crate::support::{PATIENCE, config, server, server_with};
 
 /// Writers that increment one counter each until the server stops answering; the counts that
 /// were acknowledged.
@@ -46,9 +47,10 @@ impl Load {
                             assert_eq!(reply.json(), last, "one writer, one counter");
                             acknowledged.add_permits(1);
                         }
+                        // It drains, or the machine is busy: the next answer or the end tells which.
                         Some(reply) => {
+                            assert_eq!(reply.status, 503, "{reply:?}");
                             assert_eq!(reply.json()["effect"], "none", "{reply:?}");
-                            return last;
                         }
                         None => return last,
                     }
@@ -60,11 +62,9 @@ impl Load {
 
     /// Waits until this many increments have been acknowledged.
     pub(crate) async fn acknowledged(&self, count: u32) {
-        self.acknowledged
-            .acquire_many(count)
-            .await
-            .unwrap()
-            .forget();
+        let acknowledged = timeout(PATIENCE, self.acknowledged.acquire_many(count)).await;
+        let acknowledged = acknowledged.expect("increments are acknowledged");
+        acknowledged.unwrap().forget();
     }
 
     /// Waits for the writers to notice the end; the acknowledged count of each.
@@ -116,10 +116,7 @@ async fn sessions_are_closed_with_1012_and_calls_under_way_are_answered() {
     let mut socket = Socket::enter(addr, "/v1/room/draining").await;
     let mut idle = Client::connect(addr).await;
     assert_eq!(idle.send("GET", "/health", &[], b"").await.status, 200);
-    let mut waiting = Client::connect(addr).await;
-    waiting
-        .write(b"POST /v1/tally/draining/wait HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
-        .await;
+    let mut waiting = waiting(&server, "draining").await;
     door("draining").arrived().await;
 
     let mut stopping = JoinSet::new();
@@ -150,12 +147,10 @@ async fn the_deadline_of_the_drain_holds() {
         ..config()
     })
     .await;
-    let mut waiting = Client::connect(server.addr()).await;
-    waiting
-        .write(b"POST /v1/tally/stuck/wait HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
-        .await;
+    let _waiting = waiting(&server, "stuck").await;
     door("stuck").arrived().await;
-    server.stop().await;
+    let stopped = timeout(PATIENCE, server.stop()).await;
+    stopped.expect("the turn is not waited for");
 }
 
 #[tokio::test]

@@ -147,9 +147,9 @@ async fn calls_repeated_through_kills_take_effect_once() {
         let headers = [("idempotency-key", &*key)];
         // Sent, and the server killed before, while or after it is handled.
         let addr = running.addr;
+        let mut client = Client::connect(addr).await;
         let mut under_way = JoinSet::new();
         under_way.spawn(async move {
-            let mut client = Client::connect(addr).await;
             let head = format!(
                 "POST /v1/counter/b/increment HTTP/1.1\r\nhost: x\r\nidempotency-key: call-{number}\r\ncontent-length: 8\r\n\r\n{{\"by\":1}}"
             );

@@ -2,11 +2,12 @@
 
 use abide::Config;
 use abide::config::{Size, Span};
+use tokio::time::timeout;
 
 use crate::support::http::{Client, get, post, send};
-use crate::support::objects::door;
+use crate::support::objects::{door, waiting};
 use crate::support::socket::Socket;
-use crate::support::{config, server_with};
+use crate::support::{PATIENCE, config, server_with};
 
 #[tokio::test]
 async fn one_connection_too_many_is_told_so() {
@@ -26,8 +27,17 @@ async fn one_connection_too_many_is_told_so() {
     // A session holds its connection's place until it ends.
     drop(socket);
     door("left x").arrived().await;
-    let mut next = Client::connect(server.addr()).await;
-    assert_eq!(next.send("GET", "/health", &[], b"").await.status, 200);
+    // The object hears of the end before the place is free.
+    let freed = async {
+        loop {
+            let answer = get(server.addr(), "/health").await;
+            if answer.status == 200 {
+                return;
+            }
+            answer.problem(503, "too-many-connections");
+        }
+    };
+    timeout(PATIENCE, freed).await.expect("the place is free");
 }
 
 #[tokio::test]
@@ -37,16 +47,12 @@ async fn a_full_mailbox_refuses_and_says_when_to_come_again() {
         ..config()
     })
     .await;
-    let wait = b"POST /v1/tally/full/wait HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n";
-    let mut first = Client::connect(server.addr()).await;
-    first.write(wait).await;
+    let mut first = waiting(&server, "full").await;
     door("full").arrived().await;
 
     // One of the next two finds the one place taken: which one, the network decides.
-    let mut second = Client::connect(server.addr()).await;
-    let mut third = Client::connect(server.addr()).await;
-    second.write(wait).await;
-    third.write(wait).await;
+    let mut second = waiting(&server, "full").await;
+    let mut third = waiting(&server, "full").await;
     let refused = tokio::select! {
         refused = second.response() => refused,
         refused = third.response() => refused,

@@ -1,14 +1,18 @@
 //! Messages between objects through SIGKILLs: what one counter gives, another gets, once.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
+use crate::support::PATIENCE;
 use crate::support::http::{Client, get, post};
 use crate::support::process::{Abide, run};
 
-const ROUNDS: u64 = 6;
+const ROUNDS: u32 = 6;
 const COUNTERS: [&str; 4] = ["a", "b", "c", "d"];
 const EACH: u64 = 1_000;
 
@@ -22,11 +26,14 @@ async fn sum(server: SocketAddr) -> u64 {
     sum
 }
 
-/// Clients that have the counters give to each other until the server is gone.
-fn load(server: SocketAddr) -> JoinSet<()> {
+/// Clients that have the counters give to each other until the server is gone; a permit for each gift
+/// that was acknowledged.
+fn load(server: SocketAddr) -> (JoinSet<()>, Arc<Semaphore>) {
+    let given = Arc::new(Semaphore::new(0));
     let mut clients = JoinSet::new();
     for (number, from) in (0..).zip(COUNTERS.iter().cycle().take(8)) {
         let to = COUNTERS[(number * 7 + 1) % COUNTERS.len()];
+        let given = given.clone();
         clients.spawn(async move {
             let mut client = Client::connect(server).await;
             let body = format!("{{\"to\":\"{to}\",\"by\":1}}");
@@ -36,13 +43,15 @@ fn load(server: SocketAddr) -> JoinSet<()> {
             );
             loop {
                 client.write(head.as_bytes()).await;
-                if client.response().await.is_none() {
-                    return;
+                match client.response().await {
+                    Some(reply) if reply.status == 200 => given.add_permits(1),
+                    Some(reply) => assert_eq!(reply.json()["effect"], "none", "{reply:?}"),
+                    None => return,
                 }
             }
         });
     }
-    clients
+    (clients, given)
 }
 
 /// The counters hold together what they held at first when nothing was lost and nothing came twice.
@@ -60,21 +69,24 @@ async fn kills_neither_lose_nor_repeat_a_message() {
         running.kill();
         for round in 0..ROUNDS {
             let running = start();
-            let mut clients = load(running.addr);
-            tokio::time::sleep(Duration::from_millis(40 + round * 37)).await;
+            let (clients, given) = load(running.addr);
+            // A different moment each round.
+            let enough = timeout(PATIENCE, given.acquire_many(20 + round * 37)).await;
+            enough.expect("gifts are acknowledged").unwrap().forget();
             running.kill();
-            while clients.join_next().await.is_some() {}
+            clients.join_all().await;
         }
         let running = start();
         let total = EACH * COUNTERS.len() as u64;
         // Those under way arrive by themselves: nobody has to touch their senders.
-        for _ in 0..100 {
-            if sum(running.addr).await == total {
-                break;
+        let arriving = async {
+            while sum(running.addr).await < total {
+                sleep(Duration::from_millis(100)).await;
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        };
+        drop(timeout(PATIENCE, arriving).await);
+        // One that came twice would come now, too.
+        sleep(Duration::from_millis(500)).await;
         assert_eq!(sum(running.addr).await, total, "{engine}");
         running.terminate();
         assert!(running.wait().success());

@@ -13,6 +13,8 @@ use crate::support::http::{Client, get, send};
 use crate::support::objects::door;
 #[cfg(target_os = "linux")]
 use crate::support::process::Abide;
+#[cfg(target_os = "linux")]
+use crate::support::raise_open_files_limit;
 use crate::support::socket::Socket;
 use crate::support::{config, server, server_with};
 
@@ -344,8 +346,9 @@ async fn a_client_that_does_not_read_is_closed_with_1013() {
 #[tokio::test]
 async fn a_silent_client_is_pinged_and_a_dead_one_given_up() {
     let quick = Config {
-        ping_interval: Span::millis(60),
-        ping_timeout: Span::millis(240),
+        ping_interval: Span::millis(200),
+        // Longer than a busy machine may keep the client that lives from answering.
+        ping_timeout: Span::secs(4),
         ..config()
     };
     let server = server_with(quick).await;
@@ -375,22 +378,21 @@ async fn a_silent_client_is_pinged_and_a_dead_one_given_up() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn an_idle_session_costs_little_memory() {
-    // Within the usual limit of 1,024 open files for this process.
-    const SESSIONS: u64 = 800;
+    const SESSIONS: u64 = 700;
+    raise_open_files_limit();
     let folder = tempfile::tempdir().unwrap();
     let running = Abide::start_with(folder.path(), &["--engine", "memory"]);
-    let first = Socket::open(running.addr, "/v1/document/idle", &[])
-        .await
-        .unwrap();
+    let mut sockets = vec![];
+    let mut open = async |count| {
+        for _ in 0..count {
+            let socket = Socket::open(running.addr, "/v1/document/idle", &[]).await;
+            sockets.push(socket.unwrap());
+        }
+    };
+    // What the first ones have the allocator and the threads take once is not counted.
+    open(100).await;
     let before = running.resident_bytes();
-    let mut sockets = vec![first];
-    for _ in 0..SESSIONS {
-        sockets.push(
-            Socket::open(running.addr, "/v1/document/idle", &[])
-                .await
-                .unwrap(),
-        );
-    }
-    let each = (running.resident_bytes() - before) / SESSIONS;
+    open(SESSIONS).await;
+    let each = running.resident_bytes().saturating_sub(before) / SESSIONS;
     assert!(each < 12_500, "{each} bytes");
 }

@@ -6,7 +6,7 @@
 
 /// Longest that the client waits for the server, or the server for the client.
 #[cfg(test)]
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 #[cfg(test)]
 #[path = "../blackbox/support/http.rs"]

@@ -13,8 +13,8 @@ use abide::config::Engine;
 use abide::{Config, Running, Server};
 
 /// How long a test waits for anything before it takes it that nothing will come. Never reached
-/// by a passing test.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// by a passing test, on a slow and busy machine either.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Any free port of loopback.
 pub(crate) const ANY_PORT: SocketAddr =
@@ -28,6 +28,15 @@ pub(crate) fn config() -> Config {
         engine: Engine::Memory,
         ..Config::default()
     }
+}
+
+/// As many open files as this process may have: all tests share them, and a connection to a server
+/// in this process is two. To be called by a test with hundreds, before it opens them.
+pub(crate) fn raise_open_files_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
 }
 
 /// A server in this process with the objects of [`objects`].

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
-use abide::BodyError;
 use abide::prelude::*;
+use abide::{BodyError, Running};
 use futures_util::{StreamExt, stream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::PATIENCE;
+use super::http::Client;
 
 /// Doors that turns wait at until the test opens them, by object name.
 static DOORS: LazyLock<Mutex<HashMap<String, Door>>> = LazyLock::new(Mutex::default);
@@ -50,6 +51,15 @@ impl Door {
         self.arrived.add_permits(1);
         self.open.acquire().await.unwrap().forget();
     }
+}
+
+/// A client that has called an object to wait at its door.
+pub(crate) async fn waiting(server: &Running, name: &str) -> Client {
+    let mut client = Client::connect(server.addr()).await;
+    let head =
+        format!("POST /v1/tally/{name}/wait HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n");
+    client.write(head.as_bytes()).await;
+    client
 }
 
 /// A number, and every way a call can go.

@@ -1,6 +1,6 @@
 //! The real binary.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, copy, sink};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -91,11 +91,16 @@ impl Abide {
                 .and_then(|address| address.trim().parse().ok())
         };
         match (next(), next()) {
-            (Some(addr), Some(admin_addr)) => Self {
-                child,
-                addr,
-                admin_addr,
-            },
+            (Some(addr), Some(admin_addr)) => {
+                // A pipe that is full and read by nobody would stop the server at its next log line.
+                let mut log = child.stderr.take().unwrap();
+                std::thread::spawn(move || copy(&mut log, &mut sink()));
+                Self {
+                    child,
+                    addr,
+                    admin_addr,
+                }
+            }
             _ => {
                 let mut said = String::new();
                 child
