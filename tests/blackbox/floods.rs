@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use abide::config::{Size, Span};
 use abide::{Config, Running};
-use futures_util::SinkExt;
 use futures_util::future::join_all;
+use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -231,23 +231,36 @@ async fn a_flood_of_pipelined_requests_is_answered_in_order_beside_others() {
 }
 
 #[tokio::test]
-async fn a_flood_of_frames_from_a_client_that_does_not_read_ends_with_1013() {
+async fn a_flood_of_frames_from_a_client_that_does_not_read_is_held_back_and_given_up() {
     let server = server_with(Config {
         outbound_queue_max: Size::kib(128),
         frame_size_max: Size::kib(64),
+        ping_interval: Span::millis(200),
+        ping_timeout: Span::secs(4),
         ..config()
     })
     .await;
     let mut other = Socket::enter(server.addr(), "/v1/room/flooded").await;
     let mut flood = Socket::enter(server.addr(), "/v1/room/flooded").await;
     let frame = "x".repeat(60_000);
-    // The room sends each back. Ends by an error, or when nobody takes frames any more.
+    // The room sends each back, so no more are read than can be answered.
     let sending = async { while flood.0.send(Message::text(frame.clone())).await.is_ok() {} };
-    drop(timeout(Duration::from_secs(2), sending).await);
+    // This one does read.
+    let reading = async {
+        loop {
+            assert!(other.0.next().await.unwrap().unwrap().is_ping());
+        }
+    };
+    let left = door("left flooded");
+    let flooding = async { tokio::join!(sending, left.arrived()) };
+    tokio::select! {
+        _ = flooding => {}
+        () = reading => {}
+    }
+    let codes = get(server.addr(), "/v1/room/flooded/left").await;
+    assert_eq!(codes.json(), serde_json::json!([1_006]));
     other.say("still here").await;
     assert_eq!(other.text().await, "still here");
-    drop(flood);
-    door("left flooded").arrived().await;
     is_served(&server, "after-the-frames").await;
 }
 

@@ -42,6 +42,8 @@ pub(super) struct Pump {
     metrics: Arc<Metrics>,
     /// No frame of the client's is with the object, so the next one may be read.
     reading: bool,
+    /// The socket takes no more, because the client does not read.
+    blocked: bool,
     /// Something has been written to the socket's buffer since the last flush.
     unflushed: bool,
     received: u64,
@@ -72,6 +74,7 @@ impl Pump {
             ),
             metrics: app.metrics.clone(),
             reading: true,
+            blocked: false,
             unflushed: false,
             received: 0,
             sent: 0,
@@ -126,6 +129,10 @@ impl Pump {
                 Ok(blocked) => blocked,
                 Err(end) => return Poll::Ready(end),
             };
+            if std::mem::replace(&mut self.blocked, blocked) && !blocked {
+                // It has read, which is as good as something said.
+                self.heartbeat.heard();
+            }
             // A client that does not read is not read from either: what its frames bring about
             // could not be delivered.
             if blocked || !self.reading {
@@ -206,8 +213,8 @@ impl Pump {
     }
 
     fn poll_heartbeat(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        if !self.reading {
-            // We are the ones who do not listen.
+        if !self.reading && !self.blocked {
+            // We are the ones who do not listen, and not because the client does not.
             self.heartbeat.heard();
         }
         while let Poll::Ready(beat) = self.heartbeat.poll(cx) {
