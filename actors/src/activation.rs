@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use abide_storage::{CommitError, Epoch, OUTGOING_WAKE};
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use crate::alarm::{TRY_AGAIN, TRY_AGAIN_LATER};
 use crate::call::CallError;
@@ -137,14 +138,14 @@ impl Activation {
         self.callback(Message::Activated).await
     }
 
-    /// Charges what the activation takes now that a message is handled, and notes the time.
+    /// Charges what the activation takes now that a message is handled, and notes the time, `now`.
     ///
     /// The state is charged twice: its bytes are kept to compare the next turn's with, and the value
     /// they were made from is at least as large.
-    fn weigh(&mut self) {
+    fn weigh(&mut self, now: Instant) {
         let bytes = ACTIVATION_BYTES + 2 * self.state.len() + self.scratch.capacity();
         self.charge.set(bytes);
-        self.shared.slot.usage.end(&self.shared.node, bytes);
+        self.shared.slot.usage.end(&self.shared.node, bytes, now);
     }
 
     /// **lossless-passivation**: leaves nothing staged and nothing held behind.

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use abide_storage::ObjectId;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::catalog::Slot;
 use crate::clock::monotonic;
@@ -61,9 +62,9 @@ impl Usage {
     }
 
     /// It was handled, and this is what the activation takes now.
-    pub(crate) fn end(&self, node: &Node, bytes: usize) {
+    pub(crate) fn end(&self, node: &Node, bytes: usize, now: Instant) {
         self.bytes.store(bytes, Ordering::Relaxed);
-        self.last.store(node.evictor.millis(), Ordering::Relaxed);
+        self.last.store(node.evictor.millis(now), Ordering::Relaxed);
     }
 
     fn last(&self) -> Option<u64> {
@@ -73,7 +74,7 @@ impl Usage {
 
 /// Wakes the eviction when there are too many activations, and counts.
 pub(crate) struct Evictor {
-    born: tokio::time::Instant,
+    born: Instant,
     crowded: Notify,
     asked: AtomicU64,
 }
@@ -99,8 +100,9 @@ impl Evictor {
         self.asked.load(Ordering::Relaxed)
     }
 
-    fn millis(&self) -> u64 {
-        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(IN_USE - 1)
+    fn millis(&self, now: Instant) -> u64 {
+        let age = now.saturating_duration_since(self.born);
+        u64::try_from(age.as_millis()).unwrap_or(IN_USE - 1)
     }
 
     /// Evicts whenever the node wants memory back, until it stops.

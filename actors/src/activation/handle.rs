@@ -10,6 +10,7 @@ use super::seal::{Joining, Sealed};
 use super::turn::Failure;
 use super::{Activation, Flow};
 use crate::call::{Access, Call, CallError, Deadline, Origin, Reply};
+use crate::clock::monotonic;
 use crate::departure::Answer as Addressee;
 use crate::mailbox::{Envelope, Fetch};
 use crate::message::{Answer, Message};
@@ -36,7 +37,7 @@ impl Activation {
             }
             Envelope::Call {
                 call, reply, wait, ..
-            } if self.only_reads(&call) => self.reads(Read { call, reply, wait }).await,
+            } if call.access == Access::Read => self.reads(Read { call, reply, wait }).await,
             Envelope::Call {
                 call, reply, wait, ..
             } => self.call(call, reply, wait).await,
@@ -60,9 +61,15 @@ impl Activation {
             }
             Envelope::Image(_) => unreachable!("`run` handles it: it may end the activation"),
         };
-        self.idleness.interrupt();
-        self.weigh();
+        self.handled();
         flow
+    }
+
+    /// A message was handled.
+    fn handled(&mut self) {
+        let now = monotonic();
+        self.idleness.interrupt(now);
+        self.weigh(now);
     }
 
     /// Whether a call has waited for half of its time and others wait behind it.
@@ -184,8 +191,7 @@ impl Activation {
         }
         self.shared.slot.usage.begin();
         let flow = self.logged(Message::Tick).await;
-        self.idleness.interrupt();
-        self.weigh();
+        self.handled();
         flow
     }
 
@@ -213,17 +219,6 @@ impl Activation {
             }
             Err(Failure { error, flow }) => Err((error, flow)),
         }
-    }
-
-    fn only_reads(&self, call: &Call) -> bool {
-        let method = self
-            .shared
-            .slot
-            .entry
-            .kind
-            .description()
-            .method(&call.method);
-        method.is_some_and(|method| method.access == Access::Read)
     }
 }
 

@@ -10,6 +10,7 @@ use super::wait::{Idleness, Ticks};
 use crate::alarm::AlarmTable;
 use crate::call::CallError;
 use crate::catalog::Slot;
+use crate::clock::monotonic;
 use crate::gate::OutputGate;
 use crate::kind::Incarnation;
 use crate::node::Node;
@@ -56,7 +57,7 @@ impl Activation {
             outbox,
             receipts: Receipts::default(),
         };
-        activation.weigh();
+        activation.weigh(monotonic());
         Ok(activation)
     }
 

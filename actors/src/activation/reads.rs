@@ -168,8 +168,7 @@ impl<F: Future<Output = Answered> + Unpin> Reads<'_, F> {
         if self.panicked || full {
             return None;
         }
-        let wanted = |envelope: &Envelope| is_read(self.shared, envelope);
-        match self.shared.slot.mailbox.poll_next_if(cx, wanted) {
+        match self.shared.slot.mailbox.poll_next_if(cx, is_read) {
             Poll::Ready(Envelope::Call {
                 call, reply, wait, ..
             }) => Some(Read { call, reply, wait }),
@@ -195,12 +194,8 @@ impl<F: Future<Output = Answered> + Unpin> Reads<'_, F> {
     }
 }
 
-fn is_read(shared: &Shared, envelope: &Envelope) -> bool {
-    let Envelope::Call { call, .. } = envelope else {
-        return false;
-    };
-    let method = shared.slot.entry.kind.description().method(&call.method);
-    method.is_some_and(|method| method.access == Access::Read)
+fn is_read(envelope: &Envelope) -> bool {
+    matches!(envelope, Envelope::Call { call, .. } if call.access == Access::Read)
 }
 
 /// One read, with its deadline and its panics contained.

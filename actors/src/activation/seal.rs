@@ -180,13 +180,13 @@ impl Activation {
     ) -> SealedAlarms {
         let mut changes = Vec::new();
         let staged = mem::take(&mut stage.alarms);
-        let mut table = self.shared.alarms.lock();
         if staged.is_empty() && handled.is_none() {
             return SealedAlarms {
                 changes,
                 before: Vec::new(),
             };
         }
+        let mut table = self.shared.alarms.lock();
         let touched = staged
             .keys()
             .cloned()

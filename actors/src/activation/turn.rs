@@ -65,13 +65,16 @@ impl Activation {
         // Without its first turn, or after its last, the activation has no use for a value made anew.
         let is_edge = matches!(message, Message::Activated | Message::Deactivating);
         // The alarm is already gone for its own handler, as it will be in its commit.
-        let hidden = match &joining {
-            Some(Joining::Alarm(alarm)) => Some(alarm.name.clone()),
-            Some(Joining::Reply(_) | Joining::Receipt(_)) | None => None,
+        let hides = if let Some(Joining::Alarm(alarm)) = &joining {
+            self.shared.alarms.lock().hide(Some(alarm.name.clone()));
+            true
+        } else {
+            false
         };
-        self.shared.alarms.lock().hide(hidden);
         let outcome = self.run(message, deadline, origin).await;
-        self.shared.alarms.lock().hide(None);
+        if hides {
+            self.shared.alarms.lock().hide(None);
+        }
         let sealed = outcome.and_then(|answer| self.seal(answer, joining));
         match sealed {
             Ok(sealed) => Ok(sealed),

@@ -73,8 +73,8 @@ impl Idleness {
     }
 
     /// A turn has just ended.
-    pub(super) fn interrupt(&mut self) {
-        self.last_turn = monotonic();
+    pub(super) fn interrupt(&mut self, now: Instant) {
+        self.last_turn = now;
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
