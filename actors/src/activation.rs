@@ -139,13 +139,19 @@ impl Activation {
     }
 
     /// Charges what the activation takes now that a message is handled, and notes the time, `now`.
-    ///
-    /// The state is charged twice: its bytes are kept to compare the next turn's with, and the value
-    /// they were made from is at least as large.
     fn weigh(&mut self, now: Instant) {
-        let bytes = ACTIVATION_BYTES + 2 * self.state.len() + self.scratch.capacity();
+        let bytes = self.size_bytes();
         self.charge.set(bytes);
         self.shared.slot.usage.end(&self.shared.node, bytes, now);
+    }
+
+    /// What the activation takes of the node's memory.
+    ///
+    /// The state counts twice: its bytes are kept to compare the next turn's with, and the value they
+    /// were made from is at least as large.
+    fn size_bytes(&self) -> usize {
+        let outgoing = self.outbox.as_ref().map_or(0, |outbox| outbox.taken().1);
+        ACTIVATION_BYTES + 2 * self.state.len() + self.scratch.capacity() + outgoing
     }
 
     /// **lossless-passivation**: leaves nothing staged and nothing held behind.

@@ -5,9 +5,9 @@
 //!                     ◄─ evict ──┘           └─ refuse what needs more
 //! ```
 //!
-//! Counted is what the runtime holds and knows the size of: activations with their encoded state,
-//! messages in mailboxes, what turns stage until it leaves, frames that wait for clients, bodies
-//! that are being read. Not counted is what it cannot see: what an actor keeps outside its state,
+//! Counted is what the runtime holds and knows the size of: activations with their encoded state and
+//! their messages to others, messages in mailboxes, what turns stage until it leaves, frames that
+//! wait for clients, bodies that are being read. Not counted is what it cannot see: what an actor keeps outside its state,
 //! the store's caches, the allocator's slack. For those the resident memory of the process is a
 //! second signal ([`Memory::set_resident_bytes`]). It evicts, and refuses nothing: an allocator
 //! gives pages back seconds after they are free, and refusing calls for that long would turn a

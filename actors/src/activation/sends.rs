@@ -201,6 +201,7 @@ impl Activation {
             Ok(ticket) => {
                 let mut departure = self.departure();
                 self.posted(posting, &mut departure);
+                self.charge.set(self.size_bytes());
                 self.depart(ticket, departure, Addressee::Nobody);
                 Flow::GoOn
             }

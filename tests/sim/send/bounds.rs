@@ -56,6 +56,24 @@ fn an_object_has_so_many_messages_outgoing_and_no_more() {
     });
 }
 
+/// They are held by the activation until their receivers have them, so they are its memory.
+#[test]
+fn what_is_outgoing_counts_as_memory() {
+    world(async |world| {
+        let (a, b) = (world.actor::<Account>("a"), world.actor::<Account>("b"));
+        let used = || world.runtime().memory().used_bytes();
+        let nap = begin(world, b.nap(20)).await;
+        a.pay_all("b".to_owned(), vec![1; 4_000]).await.unwrap();
+        settle(world).await;
+        // A message takes 160 bytes at least.
+        assert!(used() > 640_000, "{}", used());
+        nap.await.unwrap();
+        world.advance(Duration::from_secs(1)).await;
+        assert_eq!(received(world, "b").await.len(), 4_000);
+        assert!(used() < 100_000, "{}", used());
+    });
+}
+
 #[test]
 fn their_bytes_are_bounded_too() {
     let limits = Limits {
