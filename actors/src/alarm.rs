@@ -149,7 +149,7 @@ impl AlarmTable {
     }
 
     /// Puts rows back as they were before a commit that was refused.
-    pub(crate) fn restore(&mut self, rows: Vec<(Arc<str>, Option<AlarmRow>)>) {
+    pub(crate) fn restore(&mut self, rows: impl IntoIterator<Item = (Arc<str>, Option<AlarmRow>)>) {
         for (name, row) in rows {
             match row {
                 Some(row) => self.rows.insert(name, row),

@@ -2,7 +2,6 @@
 //! parked; and an operator may have one run now.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use abide_storage::{Effect, Ticket, Timestamp, WriteBatch};
 use tokio::sync::oneshot;
@@ -94,14 +93,11 @@ impl Activation {
             failure: Some(LastFailure::new(now, &error.to_string())),
             ..row
         };
+        tracing::warn!(%object, alarm = %name, %error, retries, "alarm failed");
         let max = node.limits.alarm_retries_max;
         if max.is_some_and(|max| retries > max) {
-            let why = Parked::Failures;
-            node.alarms.parked.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(%object, alarm = %name, why = why.as_str(), %error, retries, "alarm parked");
-            return row.parked(now, why);
+            return row.parked(now, Parked::Failures);
         }
-        tracing::warn!(%object, alarm = %name, %error, retries, "alarm failed, will be retried");
         AlarmRow {
             standing: Standing::Due(now + retry_wait(retries, &node.rng)),
             ..row
@@ -188,14 +184,15 @@ impl Activation {
             table.set(&object, name, row, &mut batch, &mut changes);
             before
         };
+        let before = [(name.clone(), before)];
         match self.commit(batch) {
             Ok(ticket) => {
+                self.tell_parked(&before);
                 let mut departure = self.departure();
                 departure.alarms = changes;
                 Ok((ticket, departure))
             }
             Err(error) => {
-                let before = vec![(name.clone(), before)];
                 self.shared.alarms.lock().restore(before);
                 Err(failed_commit(error))
             }

@@ -108,7 +108,8 @@ impl Activation {
             self.state = state;
             self.stored = true;
         }
-        // Not before the commit is accepted: a refused one has kept nothing.
+        // Not before the commit is accepted: a refused one has parked and kept nothing.
+        self.tell_parked(&alarms.before);
         self.kept_replies = kept.or(self.kept_replies);
         if let Some(senders) = senders {
             self.receipts.entered(senders);
@@ -187,12 +188,12 @@ impl Activation {
             };
         }
         let mut table = self.shared.alarms.lock();
-        let touched = staged
+        let handled_name = handled.as_ref().map(|alarm| &alarm.name);
+        let not_set_again = handled_name.filter(|name| !staged.contains_key(*name));
+        let before = staged
             .keys()
-            .cloned()
-            .chain(handled.as_ref().map(|alarm| alarm.name.clone()));
-        let before = touched
-            .map(|name| (name.clone(), table.get(&name).cloned()))
+            .chain(not_set_again)
+            .map(|name| (name.clone(), table.get(name).cloned()))
             .collect();
         let object = self.shared.slot.object();
         let node = &self.shared.node;
@@ -207,24 +208,33 @@ impl Activation {
                 "only this turn touches the table"
             );
             let row = row.recurring(now);
-            self.tell_if_parked(&name, row.as_ref());
             table.set(object, &name, row, batch, &mut changes);
         }
         for (name, setting) in staged {
             let chain_max = node.limits.alarm_chain_max;
             let row = setting.map(|setting| setting.row(predecessor.as_ref(), now, chain_max));
-            self.tell_if_parked(&name, row.as_ref());
             table.set(object, &name, row, batch, &mut changes);
         }
         SealedAlarms { changes, before }
     }
 
-    /// An alarm that a turn leaves parked will not fire, though the turn has succeeded.
-    fn tell_if_parked(&self, name: &str, row: Option<&AlarmRow>) {
-        if let Some(Standing::Parked { why, .. }) = row.map(|row| &row.standing) {
-            let alarms = &self.shared.node.alarms;
-            alarms.parked.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(object = %self.object(), alarm = %name, why = why.as_str(), "alarm parked");
+    /// Of alarms that a commit has changed, tells which it has parked: they will not fire, even
+    /// where their turn has succeeded.
+    pub(super) fn tell_parked(&self, before: &[(Arc<str>, Option<AlarmRow>)]) {
+        if before.is_empty() {
+            return;
+        }
+        let table = self.shared.alarms.lock();
+        for (name, before) in before {
+            if let Some(row) = table.get(name).filter(|row| before.as_ref() != Some(*row))
+                && let Standing::Parked { why, .. } = row.standing
+            {
+                let parked = &self.shared.node.alarms.parked;
+                parked.fetch_add(1, Ordering::Relaxed);
+                let (why, failure) = (why.as_str(), row.failure.as_ref());
+                let error = failure.map(|failure| tracing::field::display(&failure.error));
+                tracing::error!(object = %self.object(), alarm = %name, why, error, "alarm parked");
+            }
         }
     }
 

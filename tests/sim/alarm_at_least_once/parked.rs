@@ -261,3 +261,21 @@ fn a_listing_goes_on_where_it_ended_and_keeps_to_a_namespace() {
         assert_eq!(found, expected);
     });
 }
+
+/// What counts it, and the log, say what is stored: not each try to store it.
+#[test]
+fn one_whose_parking_cannot_be_stored_is_not_parked_yet() {
+    run(async |world| {
+        set(world, "a", "tea", 1).await;
+        let parked = || world.runtime().alarm_stats().parked;
+        // The first failure is stored, the next one would park it.
+        world.advance(Duration::from_secs(2)).await;
+        world.store().refuse_writes(Some("the disk is full"));
+        world.advance(Duration::from_secs(10)).await;
+        assert_eq!(parked(), 0);
+        world.store().refuse_writes(None);
+        world.advance(Duration::from_secs(5)).await;
+        assert_eq!(parked(), 1);
+        assert_eq!(list(world, AlarmState::Parked).await.alarms.len(), 1);
+    });
+}
