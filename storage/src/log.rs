@@ -34,7 +34,7 @@ pub(crate) use groups::{Group, first_sequence, read_groups};
 pub(crate) use replay::{ReplayError, Replayed, replay};
 pub(crate) use salvage::{Gap, Salvage, Salvaged, salvage, salvaged_start};
 pub(crate) use spare::SpareMaker;
-pub(crate) use writer::{AppendError, ClosedSegments, Log, LogOptions, create};
+pub(crate) use writer::{AppendError, ClosedSegments, Log, LogOptions, create, make_durable};
 
 /// Whether the error says that the disk, or the user's share of it, is full.
 pub(crate) fn is_disk_full(error: &std::io::Error) -> bool {

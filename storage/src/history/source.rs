@@ -64,13 +64,8 @@ impl StoppedSource {
         let meta = read_meta(&*engine)?;
         let log = folder.log();
         let replayed = log::replay(&*disk, &log, meta.checkpoint, &mut |_, _| Ok(()))?;
-        let synced = disk.list(&log).and_then(|paths| {
-            for path in paths {
-                disk.open(&path)?.sync()?;
-            }
-            disk.sync_folder(&log)
-        });
-        synced.map_err(|error| HistoryError::io(&log, error))?;
+        log::make_durable(&*disk, &log, &replayed)
+            .map_err(|error| HistoryError::io(&log, error))?;
         // A folder of an older release has none before it is served again.
         let history = Repository::open_or_create(disk, &folder.history(), Timeline::random())?;
         Ok(Self {

@@ -67,42 +67,27 @@ impl AppendError {
 }
 
 impl Log {
-    /// Continues the log that `replayed` describes, or starts one.
-    ///
-    /// What replay found may have been in the page cache only; it is made durable here, before
-    /// anybody can see it. The last record is written once more for that: the process before may have ended
-    /// because its sync failed, and then the kernel takes the record's pages for clean, and a sync
-    /// alone would answer `Ok` for what no disk ever got. No record before it can be like that, as
-    /// nothing is appended after a sync that failed.
+    /// Continues the log that `replayed` describes, made durable before anybody can see it, or starts one.
     pub(crate) fn open(
         disk: Arc<dyn Disk>,
         folder: &Path,
         replayed: Replayed,
         options: LogOptions,
     ) -> io::Result<Self> {
+        let file = make_durable(&*disk, folder, &replayed)?;
         let Replayed {
             next_sequence,
             last_time,
             mut segments,
             ..
         } = replayed;
-        let current = match segments.pop() {
-            Some(last) => {
-                for found in &segments {
-                    disk.open(&found.path)?.sync()?;
-                }
-                let file = disk.open(&last.path)?;
-                write_again(&*file, last.last_record, last.end)?;
-                file.sync()?;
-                // Names of segments, too, may not have been durable yet.
-                disk.sync_folder(folder)?;
-                Current {
-                    header: last.header,
-                    file,
-                    path: last.path,
-                    offset: last.end as u64,
-                }
-            }
+        let current = match file.zip(segments.pop()) {
+            Some((file, last)) => Current {
+                header: last.header,
+                file,
+                path: last.path,
+                offset: last.end as u64,
+            },
             None => {
                 let first = make_first(&*disk, folder, options.first_segment_size_bytes)?;
                 start_segment(&*disk, folder, first, 1, next_sequence)
@@ -267,6 +252,30 @@ impl ClosedSegments {
             self.recycler.recycle(&released.path)?;
         }
     }
+}
+
+/// Makes durable what replay found, which may have been in the page cache only. Answers the last segment's file.
+///
+/// The last record is written once more for that: the process before may have ended because its sync failed, and then
+/// the kernel takes the record's pages for clean, and a sync alone would answer `Ok` for what no disk ever got. No record
+/// before it can be like that, as nothing is appended after a sync that failed.
+pub(crate) fn make_durable(
+    disk: &dyn Disk,
+    folder: &Path,
+    replayed: &Replayed,
+) -> io::Result<Option<Arc<dyn LogFile>>> {
+    let Some((last, before)) = replayed.segments.split_last() else {
+        return Ok(None);
+    };
+    for found in before {
+        disk.open(&found.path)?.sync()?;
+    }
+    let file = disk.open(&last.path)?;
+    write_again(&*file, last.last_record, last.end)?;
+    file.sync()?;
+    // Names of segments, too, may not have been durable yet.
+    disk.sync_folder(folder)?;
+    Ok(Some(file))
 }
 
 /// Makes the log of a restored or repaired store go on in a new segment: empty, with `next_sequence` for

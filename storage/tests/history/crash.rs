@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use abide_storage::fault::{FaultDisk, PowerSwitch};
+use abide_storage::fault::{DiskFault, DiskOperation, DiskStep, FaultDisk, FileRole, PowerSwitch};
 use abide_storage::{
     Backup, EngineKind, HistoryError, LogStore, OpenError, Options, Restore, Target, backup,
     history, restore, verify,
@@ -105,4 +105,32 @@ async fn a_restore_that_is_cut_short_is_no_data_folder() {
         assert!(matches!(error, HistoryError::NotEmpty { .. }), "{error}");
     }
     panic!("a restore needs fewer operations");
+}
+
+/// A sync has failed, and the kernel takes what it should have written for clean: the commit is in the file until the power goes.
+#[tokio::test]
+async fn a_backup_after_a_failed_sync_knows_no_more_than_the_folder() {
+    let mut written = Written::new(options(EngineKind::Redb), 7);
+    written.start().await;
+    written.commits(5).await;
+    let sync = DiskStep {
+        operation: DiskOperation::Sync,
+        file: FileRole::Segment,
+    };
+    written.disk.fault_at_step(sync, 1, DiskFault::Fail);
+    assert!(!written.try_commit_large().await);
+    written.crash();
+    let to = tempfile::tempdir().unwrap();
+    let request = Backup {
+        disk: written.disk.clone(),
+        ..Backup::to(to.path())
+    };
+    let known = backup(written.path(), &request, &mut |_| {}).unwrap();
+    written.disk.lose_power(1);
+    written.recover().await;
+    assert!(
+        written.last_commit() >= known.last_commit,
+        "the next commit would be another one under the number of one in the backup"
+    );
+    written.shutdown().await;
 }
