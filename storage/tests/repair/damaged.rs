@@ -72,6 +72,12 @@ impl Damaged {
         self.folder.path()
     }
 
+    pub(crate) fn copy(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        copy_folder(self.path(), folder.path());
+        Self { folder }
+    }
+
     /// Segments of the log, in order.
     pub(crate) fn segments(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.path().join("log")).unwrap();

@@ -93,6 +93,35 @@ async fn a_header_under_another_namespace_goes() {
     assert_eq!(versions(damaged.path()).await, [2; 6]);
 }
 
+/// The third object has its fourth commit in the engine, and its third or fourth one is missing in the log.
+#[tokio::test]
+async fn an_object_that_a_checkpoint_had_begun_to_write_is_named() {
+    for (lost, version) in [(14, 4), (20, 3)] {
+        let damaged = Damaged::in_log().await;
+        let ahead = damaged.copy();
+        open(ahead.path()).shutdown().await;
+        let mut header_after = None;
+        ahead.change_rows(|engine| {
+            header_after = engine.get(&header(2)).unwrap();
+            Vec::new()
+        });
+        damaged.change_rows(|_| {
+            vec![Row {
+                key: header(2).into(),
+                value: header_after,
+            }]
+        });
+        let segment = damaged.segments().pop().unwrap();
+        Damaged::flip(&segment, Damaged::records(&segment)[lost] + 50);
+        let report = damaged.repaired();
+        let place = format!("object test/id:{}", object(2).id);
+        let named = report.steps.iter().find(|step| step.place == place);
+        let told = named.unwrap_or_else(|| panic!("{report:?}")).to_string();
+        assert!(told.contains("rows may be of several turns"), "{told}");
+        assert_eq!(versions(damaged.path()).await, [4, 4, version, 4, 4, 4]);
+    }
+}
+
 /// Read from where the log begins, every row gets the value it had.
 #[tokio::test]
 async fn the_checkpoint_is_made_anew_from_the_log() {

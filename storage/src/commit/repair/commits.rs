@@ -17,6 +17,8 @@ use crate::key::{self, Header};
 use crate::log::{Gap, Group, Salvaged};
 use crate::store::ReadError;
 
+const MIXED: &str = "its rows may be of several turns";
+
 /// Decides over commits as they come, in order.
 pub(super) struct Survivors<'a> {
     engine: &'a dyn Engine,
@@ -39,8 +41,17 @@ struct Fate {
     /// The version of its last commit that is kept.
     version: u64,
     dropped_commits: u64,
-    /// The engine had commits of it that the log no longer tells in order.
-    is_mixed: bool,
+    /// Its version in the engine before the repair.
+    in_engine: u64,
+    /// The engine had commits of it that came before the log's first one, and some of them are missing.
+    begins_mixed: bool,
+}
+
+impl Fate {
+    /// A checkpoint that was cut short had written rows of commits that are not kept, or that the log no longer tells whole.
+    fn is_mixed(&self) -> bool {
+        self.begins_mixed || self.version < self.in_engine
+    }
 }
 
 impl<'a> Survivors<'a> {
@@ -181,7 +192,8 @@ impl<'a> Survivors<'a> {
             name: entry.header.name.clone(),
             version: if is_next { version } else { in_engine },
             dropped_commits: u64::from(!is_next),
-            is_mixed: self.has_gap && is_next && version <= in_engine,
+            in_engine,
+            begins_mixed: self.has_gap && is_next && version <= in_engine,
         };
         self.objects.insert(id, fate);
         Ok(is_next)
@@ -210,18 +222,20 @@ impl<'a> Survivors<'a> {
                 .map_or_else(|| format!("id:{id}"), ToString::to_string);
             let place = format!("object {}/{name}", fate.namespace);
             if fate.dropped_commits > 0 {
-                let loss = format!(
+                let mut loss = format!(
                     "its commits after version {}: {} of them can be read, none follows on the last",
                     fate.version, fate.dropped_commits
                 );
+                if fate.is_mixed() {
+                    loss = format!("{loss}; {MIXED}");
+                }
                 let what = "commits before its later ones are missing";
                 let remedy = "it goes back to the version before them";
                 findings.add(place, what, remedy, Loss::Some(loss));
-            } else if fate.is_mixed {
+            } else if fate.is_mixed() {
                 let what = "a checkpoint that was cut short had begun to write it, and commits are missing";
                 let remedy = "it is left as the commits that can be read make it";
-                let loss = "its rows may be of several turns".to_owned();
-                findings.add(place, what, remedy, Loss::Some(loss));
+                findings.add(place, what, remedy, Loss::Some(MIXED.to_owned()));
             }
         }
     }
