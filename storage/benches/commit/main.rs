@@ -1,7 +1,7 @@
 //! Durable commits per second: Abide's log against the bare file system and the bare engines.
 //!
 //! ```text
-//! cargo bench -p abide-storage --bench commit -- [--seconds 2] [--rounds 3] [--only raw,log+sled] [--writers 16,256] [--value 100] [--keys 30]
+//! cargo bench -p abide-storage --bench commit -- [--seconds 2] [--rounds 3] [--only raw,log+sled] [--writers 16,256] (--help tells all)
 //! ```
 //!
 //! N writers, tasks on a runtime of two threads, each commit 3 rows of 100 bytes and wait until they are
