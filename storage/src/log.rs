@@ -59,6 +59,20 @@ fn segment_number(path: &Path) -> Option<u64> {
         .then(|| digits.parse().ok())?
 }
 
+/// The segments in the folder with their numbers, in order.
+fn numbered_segments(disk: &dyn Disk, folder: &Path) -> Result<Vec<(u64, PathBuf)>, ReplayError> {
+    let listed = disk.list(folder).map_err(|source| ReplayError::Io {
+        file: folder.into(),
+        source,
+    })?;
+    let mut numbered: Vec<_> = listed
+        .into_iter()
+        .filter_map(|path| Some((segment_number(&path)?, path)))
+        .collect();
+    numbered.sort();
+    Ok(numbered)
+}
+
 /// Whether the file is a spare, or what is left of one.
 fn is_spare(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());

@@ -9,8 +9,7 @@ use std::sync::atomic::AtomicU64;
 use super::checkpointer::pieces_of;
 use super::memtable::Memtable;
 use super::opening::EPOCH_COUNTER_BITS;
-use super::recovery::Namespaces;
-use super::{entry, entry::Entry};
+use super::recovery::{Logged, Namespaces, for_each_entry};
 use crate::engine::{Engine, EngineError, Row};
 use crate::history::HistoryError;
 use crate::id::{Epoch, ObjectId};
@@ -73,22 +72,13 @@ impl<'a> Rebuild<'a> {
         (after, up_to): (u64, u64),
     ) -> Result<(), HistoryError> {
         let (table, only, epoch_max) = (&self.table, self.only, &mut self.epoch_max);
-        for_each_entry(
-            group,
-            &mut self.namespaces,
-            |sequence, size_bytes, entry| {
-                let is_asked_for = only.is_none_or(|only| only == entry.object.id);
-                if sequence > after && sequence <= up_to && is_asked_for {
-                    *epoch_max = (*epoch_max).max(entry.header.epoch);
-                    let Entry {
-                        object,
-                        header,
-                        changes,
-                    } = entry;
-                    table.insert(&object, header, sequence, size_bytes, changes);
-                }
-            },
-        )
+        for_each_of(group, &mut self.namespaces, |logged| {
+            let is_asked_for = only.is_none_or(|only| only == logged.entry.object.id);
+            if logged.sequence > after && logged.sequence <= up_to && is_asked_for {
+                *epoch_max = (*epoch_max).max(logged.entry.header.epoch);
+                logged.insert_into(table);
+            }
+        })
         .map_err(|problem| {
             let text = format!("commit {}: {problem}", group.first_sequence);
             crate::store::ReadError::Corrupt(text.into())
@@ -121,24 +111,16 @@ impl<'a> Rebuild<'a> {
 
 /// Whether every commit of the group can be read.
 pub(crate) fn check_group(group: &Group) -> Result<(), &'static str> {
-    for_each_entry(group, &mut Namespaces::default(), |_, _, _| {})
+    for_each_of(group, &mut Namespaces::default(), |_| {})
 }
 
-/// Calls `visit` with sequence, size and content of each commit.
-fn for_each_entry(
+fn for_each_of(
     group: &Group,
     namespaces: &mut Namespaces,
-    mut visit: impl FnMut(u64, usize, Entry),
+    visit: impl FnMut(Logged),
 ) -> Result<(), &'static str> {
-    let mut payload = group.payload.clone();
-    let mut sequence = group.first_sequence;
-    while !payload.is_empty() {
-        let size_before = payload.len();
-        let entry = entry::decode(&mut payload, |name| namespaces.named(name))?;
-        visit(sequence, size_before - payload.len(), entry);
-        sequence += 1;
-    }
-    if sequence == group.first_sequence + u64::from(group.count) {
+    let (first, payload) = (group.first_sequence, group.payload.clone());
+    if for_each_entry(first, payload, namespaces, visit)? == first + u64::from(group.count) {
         Ok(())
     } else {
         Err("the group does not have as many commits as it says")

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-use super::entry;
+use super::entry::{self, Entry};
 use super::memtable::Memtable;
 use crate::id::{Epoch, Namespace};
 use crate::log::{Disk, ReplayError, Replayed, replay};
@@ -36,6 +36,46 @@ impl Namespaces {
     }
 }
 
+/// A commit of a group that was read back.
+#[derive(Debug)]
+pub(super) struct Logged {
+    pub(super) sequence: u64,
+    pub(super) entry: Entry,
+    size_bytes: usize,
+}
+
+impl Logged {
+    pub(super) fn insert_into(self, table: &Memtable) {
+        let Entry {
+            object,
+            header,
+            changes,
+        } = self.entry;
+        table.insert(&object, header, self.sequence, self.size_bytes, changes);
+    }
+}
+
+/// Hands each commit in the payload of a group to `visit`. Answers the sequence after the last one.
+pub(super) fn for_each_entry(
+    first_sequence: u64,
+    mut payload: Bytes,
+    namespaces: &mut Namespaces,
+    mut visit: impl FnMut(Logged),
+) -> Result<u64, &'static str> {
+    let mut sequence = first_sequence;
+    while !payload.is_empty() {
+        let size_before = payload.len();
+        let entry = entry::decode(&mut payload, |name| namespaces.named(name))?;
+        visit(Logged {
+            sequence,
+            entry,
+            size_bytes: size_before - payload.len(),
+        });
+        sequence += 1;
+    }
+    Ok(sequence)
+}
+
 /// Reads every commit after `engine_sequence` into `active`, an empty memtable.
 pub(super) fn recover(
     disk: &dyn Disk,
@@ -46,28 +86,16 @@ pub(super) fn recover(
     let mut epoch_max = Epoch(0);
     let mut namespaces = Namespaces::default();
     let mut visit = |first_sequence: u64, payload: Bytes| -> Result<(), String> {
-        let mut payload = payload;
-        let mut sequence = first_sequence;
-        while !payload.is_empty() {
-            let size_before = payload.len();
-            let entry = entry::decode(&mut payload, |name| namespaces.named(name))?;
-            let size_bytes = size_before - payload.len();
-            epoch_max = epoch_max.max(entry.header.epoch);
+        for_each_entry(first_sequence, payload, &mut namespaces, |entry| {
+            if broken(Tooth::ReplayHalfAGroup) && entry.sequence > first_sequence {
+                return;
+            }
+            epoch_max = epoch_max.max(entry.entry.header.epoch);
             // A record may begin before the checkpoint; what is before it is in the engine.
-            if sequence > engine_sequence {
-                active.insert(
-                    &entry.object,
-                    entry.header,
-                    sequence,
-                    size_bytes,
-                    entry.changes,
-                );
+            if entry.sequence > engine_sequence {
+                entry.insert_into(&active);
             }
-            sequence += 1;
-            if broken(Tooth::ReplayHalfAGroup) {
-                break;
-            }
-        }
+        })?;
         Ok(())
     };
     let replayed = replay(disk, folder, engine_sequence, &mut visit)?;

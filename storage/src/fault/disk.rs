@@ -33,6 +33,21 @@ pub enum DiskFault {
     Stall(Duration),
 }
 
+impl DiskFault {
+    /// Every fault that this operation can meet. A stall takes `stall`.
+    #[must_use]
+    pub fn all_of(operation: DiskOperation, stall: Duration) -> Vec<Self> {
+        let mut faults = vec![Self::Fail, Self::Stall(stall)];
+        if operation.is_writing() {
+            faults.push(Self::DiskFull);
+        }
+        if operation == DiskOperation::Write {
+            faults.push(Self::Tear);
+        }
+        faults
+    }
+}
+
 /// The real file system, with faults.
 #[derive(Debug)]
 pub struct FaultDisk(Arc<Shared>);

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::segment::{self, HeaderError, SegmentHeader};
-use super::{Disk, LogFile, record, segment_number};
+use super::{Disk, LogFile, numbered_segments, record};
 use crate::clock;
 use crate::id::Timestamp;
 
@@ -195,18 +195,7 @@ pub(super) fn open_segments(
     disk: &dyn Disk,
     folder: &Path,
 ) -> Result<Vec<OpenSegment>, ReplayError> {
-    let io_error = |source| ReplayError::Io {
-        file: folder.into(),
-        source,
-    };
-    let mut numbered: Vec<_> = disk
-        .list(folder)
-        .map_err(io_error)?
-        .into_iter()
-        .filter_map(|path| Some((segment_number(&path)?, path)))
-        .collect();
-    numbered.sort();
-    numbered
+    numbered_segments(disk, folder)?
         .into_iter()
         .map(|(number, path)| OpenSegment::new(disk, path, number))
         .collect()

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::groups::Group;
 use super::replay::{ReplayError, read_file};
 use super::segment::{self, HeaderError, SegmentHeader};
-use super::{Disk, record, segment_number};
+use super::{Disk, numbered_segments, record};
 
 const NO_HEADER: &str = "the header is damaged, and with it all records";
 
@@ -99,16 +99,7 @@ struct Segment {
 }
 
 fn read_segments(disk: &dyn Disk, folder: &Path) -> Result<Vec<Segment>, ReplayError> {
-    let listed = disk.list(folder).map_err(|source| ReplayError::Io {
-        file: folder.into(),
-        source,
-    })?;
-    let mut numbered: Vec<_> = listed
-        .into_iter()
-        .filter_map(|path| Some((segment_number(&path)?, path)))
-        .collect();
-    numbered.sort();
-    numbered
+    numbered_segments(disk, folder)?
         .into_iter()
         .map(|(number, path)| read_segment(disk, path, number))
         .collect()

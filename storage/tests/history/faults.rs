@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use abide_storage::fault::{DiskFault, DiskOperation, DiskStep, FaultDisk, PowerSwitch};
+use abide_storage::fault::{DiskFault, DiskStep, FaultDisk, PowerSwitch};
 use abide_storage::{
     Backup, EngineKind, HistoryError, Restore, Target, backup, history, restore, verify,
 };
@@ -14,17 +14,6 @@ use crate::restored::compare;
 use crate::written::{Written, options};
 
 const STALL: Duration = Duration::from_millis(5);
-
-fn faults_of(operation: DiskOperation) -> Vec<DiskFault> {
-    let mut faults = vec![DiskFault::Fail, DiskFault::Stall(STALL)];
-    if operation.is_writing() {
-        faults.push(DiskFault::DiskFull);
-    }
-    if operation == DiskOperation::Write {
-        faults.push(DiskFault::Tear);
-    }
-    faults
-}
 
 /// Runs it without faults and counts its calls; then once for each call and each kind of fault. Answers calls, runs, and how many
 /// of these failed.
@@ -35,7 +24,7 @@ fn try_all(run: impl Fn(Option<(DiskStep, u64, DiskFault)>, Arc<FaultDisk>) -> b
     let steps = counting.steps();
     let (mut runs, mut failed) = (0, 0);
     for (step, count) in &steps {
-        for fault in faults_of(step.operation) {
+        for fault in DiskFault::all_of(step.operation, STALL) {
             for nth in 1..=*count {
                 let faulty = disk();
                 faulty.fault_at_step(*step, nth, fault);

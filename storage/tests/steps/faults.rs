@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::panic::resume_unwind;
 use std::time::Duration;
 
-use abide_storage::fault::{DiskFault, DiskOperation, DiskStep, EngineFault, EngineOperation};
+use abide_storage::fault::{DiskFault, DiskStep, EngineFault, EngineOperation};
 
 use futures_util::{StreamExt as _, stream};
 
@@ -37,7 +37,7 @@ pub(crate) async fn try_all(operation: Operation) -> String {
     let (disk_calls, engine_calls) = count(operation).await;
     let calls = disk_calls.values().sum::<u64>() + engine_calls.values().sum::<u64>();
     let on_disk = disk_calls.iter().flat_map(|(step, count)| {
-        let faults = faults_of(step.operation).into_iter();
+        let faults = DiskFault::all_of(step.operation, STALL).into_iter();
         faults.map(|fault| (Fault::Disk(*step, fault), *count))
     });
     let on_engine = engine_calls.iter().flat_map(|(operation, count)| {
@@ -124,17 +124,6 @@ fn arm(machine: &Machine, fault: Fault, nth: u64) {
         Fault::Disk(step, fault) => machine.disk.fault_at_step(step, nth, fault),
         Fault::Engine(step, fault) => machine.engine.fault_at_step(step, nth, fault),
     }
-}
-
-fn faults_of(operation: DiskOperation) -> Vec<DiskFault> {
-    let mut faults = vec![DiskFault::Fail, DiskFault::Stall(STALL)];
-    if operation.is_writing() {
-        faults.push(DiskFault::DiskFull);
-    }
-    if operation == DiskOperation::Write {
-        faults.push(DiskFault::Tear);
-    }
-    faults
 }
 
 fn engine_faults_of(operation: EngineOperation) -> Vec<EngineFault> {

@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::plan::{Findings, Loss};
-use crate::commit::entry::{self, Entry};
+use crate::commit::entry::Entry;
 use crate::commit::memtable::Memtable;
-use crate::commit::recovery::Namespaces;
+use crate::commit::recovery::{Logged, Namespaces, for_each_entry};
 use crate::engine::Engine;
 use crate::id::{Epoch, Namespace, ObjectId, Version};
 use crate::key::{self, Header};
@@ -145,30 +145,22 @@ impl<'a> Survivors<'a> {
             );
             return Ok(());
         };
-        for (sequence, size_bytes, entry) in entries {
-            self.epoch_max = self.epoch_max.max(entry.header.epoch);
-            if sequence > self.checkpoint && self.keeps(&entry)? {
-                let Entry {
-                    object,
-                    header,
-                    changes,
-                } = entry;
-                table.insert(&object, header, sequence, size_bytes, changes);
+        for logged in entries {
+            self.epoch_max = self.epoch_max.max(logged.entry.header.epoch);
+            if logged.sequence > self.checkpoint && self.keeps(&logged.entry)? {
+                logged.insert_into(table);
             }
         }
         Ok(())
     }
 
-    fn decode(&mut self, group: &Group) -> Option<Vec<(u64, usize, Entry)>> {
-        let mut payload = group.payload.clone();
-        let mut sequence = group.first_sequence;
+    fn decode(&mut self, group: &Group) -> Option<Vec<Logged>> {
         let mut entries = Vec::new();
-        while !payload.is_empty() {
-            let size_before = payload.len();
-            let entry = entry::decode(&mut payload, |name| self.namespaces.named(name)).ok()?;
-            entries.push((sequence, size_before - payload.len(), entry));
-            sequence += 1;
-        }
+        let (first, payload) = (group.first_sequence, group.payload.clone());
+        for_each_entry(first, payload, &mut self.namespaces, |logged| {
+            entries.push(logged)
+        })
+        .ok()?;
         Some(entries)
     }
 
