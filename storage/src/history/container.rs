@@ -166,6 +166,10 @@ impl Header {
         if name != Some(&header.file_name()) || header.first > header.last {
             return Err(damaged("the header is that of another file"));
         }
+        let has_commit_0 = content == Content::Commits && header.first == 0;
+        if has_commit_0 || header.last == u64::MAX {
+            return Err(damaged("its numbers are none that commits have"));
+        }
         Ok(header)
     }
 }
@@ -402,4 +406,41 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
 
 fn u32_size(size: usize) -> u32 {
     u32::try_from(size).expect("a block is one item or below 1 MiB, and an item below 4 GiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::RealDisk;
+
+    /// Their sum is right, so that nothing else would notice; what is made of them would overflow.
+    #[test]
+    fn numbers_that_no_commit_has_are_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        for (content, first, last, is_read) in [
+            (Content::Commits, 1, 1, true),
+            (Content::Commits, 0, 1, false),
+            (Content::Commits, 1, u64::MAX, false),
+            (Content::Rows, 0, 1, true),
+            (Content::Rows, 1, u64::MAX, false),
+        ] {
+            let draft = Draft::create(&RealDisk, folder.path(), content, first).unwrap();
+            let written = Header {
+                content,
+                timeline: Timeline([7; 16]),
+                first,
+                last,
+                first_time: Timestamp(1),
+                last_time: Timestamp(2),
+                generation: 1,
+                items: 0,
+                size_bytes: 0,
+            };
+            let path = folder
+                .path()
+                .join(draft.finish(written).unwrap().file_name());
+            let read = Reader::open(&RealDisk, &path);
+            assert_eq!(read.is_ok(), is_read, "{first} to {last}: {read:?}");
+        }
+    }
 }
