@@ -122,6 +122,23 @@ async fn an_object_that_a_checkpoint_had_begun_to_write_is_named() {
     }
 }
 
+/// Damaged, and it decodes all the same.
+#[tokio::test]
+async fn a_header_with_the_last_version_there_is_is_set_by_the_log() {
+    let damaged = Damaged::in_log().await;
+    let version = [0xff; 8];
+    let value = [&b"\x01\xfd"[..], &version, b"\x01\0"].concat();
+    damaged.change_rows(|_| {
+        vec![Row {
+            key: header(2).into(),
+            value: Some(value.into()),
+        }]
+    });
+    let report = damaged.repaired();
+    assert_eq!((report.steps_count, report.lossy_count), (1, 1));
+    assert_eq!(versions(damaged.path()).await, [4; 6]);
+}
+
 /// Read from where the log begins, every row gets the value it had.
 #[tokio::test]
 async fn the_checkpoint_is_made_anew_from_the_log() {

@@ -168,7 +168,7 @@ impl<'a> Survivors<'a> {
         let version = entry.header.version.0;
         let id = entry.object.id;
         if let Some(fate) = self.objects.get_mut(&id) {
-            let is_next = fate.dropped_commits == 0 && version == fate.version + 1;
+            let is_next = fate.dropped_commits == 0 && version.checked_sub(1) == Some(fate.version);
             if is_next {
                 fate.version = version;
             } else {
@@ -178,7 +178,7 @@ impl<'a> Survivors<'a> {
         }
         let in_engine = self.engine_version(entry)?.unwrap_or(version);
         // A checkpoint that was cut short has left later rows of it in the engine; the log sets them again.
-        let is_next = version <= in_engine + 1;
+        let is_next = version.saturating_sub(1) <= in_engine;
         let fate = Fate {
             namespace: entry.object.namespace.clone(),
             name: entry.header.name.clone(),
