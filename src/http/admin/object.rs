@@ -7,6 +7,8 @@ use abide_storage::{IMAGE_SIZE_MAX_BYTES, ObjectImage, Section, Version};
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
+use axum::response::{IntoResponse, Response};
+use http::header;
 use serde::Deserialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -53,12 +55,21 @@ impl Terms {
         }
     }
 
-    fn of(&self, image: ObjectImage) -> ObjectImage {
-        if self.without_alarms {
-            image.without(Section::Alarm)
-        } else {
-            image
-        }
+    /// The object becomes the image; its version now.
+    async fn replace(
+        &self,
+        app: &App,
+        target: &Target,
+        image: ObjectImage,
+        deadline: Deadline,
+    ) -> Result<Version, Problem> {
+        let image = match self.without_alarms {
+            true => image.without(Section::Alarm),
+            false => image,
+        };
+        let runtime = &app.runtime;
+        let replaced = runtime.replace(target, image, self.precondition(), deadline);
+        Ok(replaced.await?)
     }
 }
 
@@ -75,14 +86,19 @@ pub(super) async fn export(
     State(app): State<Arc<App>>,
     address: Address,
     when: Result<Query<When>, QueryRejection>,
-) -> Result<Json<ObjectFile>, Problem> {
+) -> Result<Response, Problem> {
     let (Path((namespace, name)), Query(When { at })) = (address?, when?);
     let deadline = own_deadline(&app);
     let place = place(deadline).await?;
     let target = app.runtime.target(&namespace, &name)?;
-    let (image, _place) = image(&app, &target, at.as_deref(), deadline, place).await?;
-    let view = app.runtime.view(&image)?;
-    Ok(Json(ObjectFile::new(&image, view, app.clock.now())))
+    let (image, place) = image(&app, &target, at.as_deref(), deadline, place).await?;
+    let text = apart(place, move || {
+        let view = app.runtime.view(&image)?;
+        let file = ObjectFile::new(&image, view, app.clock.now());
+        Ok(serde_json::to_vec(&file).expect("a file has string keys only"))
+    });
+    let (text, _place) = text.await?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
 }
 
 /// A file becomes the object of the path, which may be another than it was made of.
@@ -98,18 +114,17 @@ pub(super) async fn import(
         return Err(Problem::new(&INVALID_ARGUMENTS, said));
     }
     let deadline = own_deadline(&app);
-    let _place = place(deadline).await?;
+    let place = place(deadline).await?;
     let target = app.runtime.target(&namespace, &name)?;
     let (head, body) = request.into_parts();
     let mut held = app.runtime.memory().charge();
     let limit_bytes = FILE_SIZE_MAX_BYTES;
     let text = body::whole(body, &head.headers, limit_bytes, deadline, &mut held).await?;
-    let image = terms.of(ObjectFile::parse(&text)?.into_image()?);
-    let precondition = terms.precondition();
-    let version = app
-        .runtime
-        .replace(&target, image, precondition, deadline)
-        .await?;
+    let read = apart((place, held), move || {
+        Ok(ObjectFile::parse(&text)?.into_image()?)
+    });
+    let (image, _held) = read.await?;
+    let version = terms.replace(&app, &target, image, deadline).await?;
     Ok(Json(replaced(&namespace, &name, version)))
 }
 
@@ -129,19 +144,28 @@ pub(super) async fn fork(
     let source = app.runtime.target(&namespace, &name)?;
     let at = terms.at.as_deref();
     let (image, _place) = image(&app, &source, at, deadline, place).await?;
-    let image = terms.of(image);
-    let precondition = terms.precondition();
-    let version = app
-        .runtime
-        .replace(&target, image, precondition, deadline)
-        .await?;
+    let version = terms.replace(&app, &target, image, deadline).await?;
     Ok(Json(replaced(to_namespace, to_name, version)))
 }
 
 type Place = SemaphorePermit<'static>;
 
-/// The object as it is, or as history has it. The place goes with the thread that reads history:
-/// that goes on when the client goes away.
+/// Work that would keep a thread from all others: an object's text has up to
+/// [`FILE_SIZE_MAX_BYTES`], and history is read from the disk. It goes on when the client goes away, so
+/// what the work takes goes with it, and comes back.
+async fn apart<H, T>(
+    held: H,
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<(T, H), Problem>
+where
+    H: Send + 'static,
+    T: Send + 'static,
+{
+    let working = tokio::task::spawn_blocking(move || Ok((work()?, held)));
+    working.await.map_err(|_panicked| ended())?
+}
+
+/// The object as it is, or as history has it.
 async fn image(
     app: &App,
     target: &Target,
@@ -155,9 +179,9 @@ async fn image(
     let moment = moment(at).map_err(|said| Problem::new(&INVALID_ARGUMENTS, said))?;
     let store = log_store(app)?;
     let object = target.object.clone();
-    let reading = tokio::task::spawn_blocking(move || (store.object_at(&object, moment), place));
-    let (image, place) = reading.await.map_err(|_panicked| ended())?;
-    match image? {
+    let reading = apart(place, move || Ok(store.object_at(&object, moment)?));
+    let (image, place) = reading.await?;
+    match image {
         Some(image) if image.size_bytes() > IMAGE_SIZE_MAX_BYTES => {
             let limit_bytes = IMAGE_SIZE_MAX_BYTES;
             Err(ImageError::TooLarge { limit_bytes }.into())
