@@ -88,7 +88,8 @@ impl AdminClient {
     /// Asks for one value.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, AdminError> {
         let response = self.send(Method::GET, path, Bytes::new()).await?;
-        self.value(response).await
+        let body = self.whole(response).await?;
+        serde_json::from_slice(&body).map_err(|error| self.not_ours(error.to_string()))
     }
 
     /// Asks for one text, as it is.
@@ -116,15 +117,9 @@ impl AdminClient {
         body: Bytes,
     ) -> Result<T, AdminError> {
         let response = self.send(method, path, body).await?;
-        self.value(response).await
-    }
-
-    async fn value<T: DeserializeOwned>(
-        &self,
-        response: Response<Incoming>,
-    ) -> Result<T, AdminError> {
         let body = self.whole(response).await?;
-        serde_json::from_slice(&body).map_err(|error| self.not_ours(error.to_string()))
+        // A success, and not of what: it may have been this.
+        serde_json::from_slice(&body).map_err(|error| self.lost(error))
     }
 
     /// One request; an answer that is no success is an error.
@@ -162,6 +157,8 @@ impl AdminClient {
         let body = self.whole(response).await?;
         match serde_json::from_slice::<Refused>(&body) {
             Ok(refused) => Err(refused.into()),
+            // A proxy, which may have passed the request on.
+            Err(_) if status.is_server_error() => Err(self.lost(format!("it answered {status}"))),
             Err(_) => Err(self.not_ours(format!("it answered {status}"))),
         }
     }

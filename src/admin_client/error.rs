@@ -26,7 +26,8 @@ pub enum AdminError {
         #[source]
         source: io::Error,
     },
-    /// The connection broke, or fell silent, before the answer was whole.
+    /// The connection broke, or fell silent, before the answer was whole; or somebody between here and
+    /// the server answered for it.
     #[error(
         "the answer of http://{authority} was lost, so it is unknown whether it was done: look before you repeat it"
     )]

@@ -1,8 +1,11 @@
 //! The admin API and the commands that use it.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
 use futures_util::{StreamExt, stream};
 
-use crate::support::http::{get, post};
+use crate::support::http::{get, post, send};
 use crate::support::process::{Abide, command, end};
 use crate::support::server;
 
@@ -101,6 +104,27 @@ mod objects {
             said.contains("no server answers at http://127.0.0.1:1"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn an_answer_of_somebody_between_leaves_the_outcome_of_a_change_unknown() {
+        for answer in ["502 Bad Gateway", "200 OK"] {
+            let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+            let url = format!("http://{}", proxy.local_addr().unwrap());
+            let answering = std::thread::spawn(move || {
+                let (mut socket, _) = proxy.accept().unwrap();
+                let mut request = Vec::new();
+                while !request.ends_with(b"}") {
+                    let mut piece = [0; 1_024];
+                    let size = socket.read(&mut piece).unwrap();
+                    request.extend_from_slice(&piece[..size]);
+                }
+                write!(socket, "HTTP/1.1 {answer}\r\ncontent-length: 2\r\n\r\nno").unwrap();
+            });
+            let output = end(command().args(["fork", "counter/a", "counter/b", "--admin", &url]));
+            answering.join().unwrap();
+            assert_eq!(output.status.code(), Some(4), "{answer}: {output:?}");
+        }
     }
 
     #[tokio::test]
