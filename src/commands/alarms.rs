@@ -5,6 +5,7 @@ use http::Method;
 use jiff::Timestamp;
 
 use super::admin::Admin;
+use super::object::ObjectName;
 use crate::admin_client::segment;
 use crate::error::Result;
 use crate::protocol::alarms::{ListedAlarm, ListedAlarms, RunAlarm, RunningAlarm};
@@ -26,7 +27,7 @@ pub(crate) struct Alarms {
     limit: usize,
     /// Has an alarm of this object run now, parked or not; its failures are counted anew.
     #[arg(long, value_name = "NAMESPACE/NAME")]
-    run: Option<String>,
+    run: Option<ObjectName>,
     /// Name of the alarm to run; without it, the unnamed one.
     #[arg(long, value_name = "NAME", requires = "run")]
     alarm: Option<String>,
@@ -37,14 +38,14 @@ pub(crate) struct Alarms {
 impl Alarms {
     pub(super) async fn run(self) -> Result<()> {
         match &self.run {
-            Some(object) => self.run_one(object.clone()).await,
+            Some(object) => self.run_one(object).await,
             None => self.list().await,
         }
     }
 
-    async fn run_one(&self, object: String) -> Result<()> {
+    async fn run_one(&self, object: &ObjectName) -> Result<()> {
         let asked = RunAlarm {
-            object,
+            object: object.to_string(),
             alarm: self.alarm.clone().unwrap_or_default(),
         };
         let client = self.admin.client()?;

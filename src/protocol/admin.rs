@@ -172,7 +172,7 @@ pub(crate) struct Replaced {
 
 /// The text names no object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{found}' names no object: write namespace/name")]
+#[error("'{found}' names no object: write namespace/name, or namespace/id:<64 hex digits>")]
 pub(crate) struct InvalidObjectName {
     found: String,
 }

@@ -222,6 +222,8 @@ async fn what_cannot_be_is_refused_and_changes_nothing() {
         let answer = send(server.admin_addr(), method, path, &[json], body.as_bytes()).await;
         answer.problem(status, code);
     }
+    let (code, said) = alarms(&server, &["--run", "looper"]).await;
+    assert_eq!(code, Some(2), "{said}");
     let listed = send(server.admin_addr(), "GET", "/admin/v1/alarms", &[], b"").await;
     assert_eq!(listed.json(), serde_json::json!({ "alarms": [] }));
 }

@@ -10,10 +10,11 @@ use serde::Deserialize;
 
 use super::json;
 use crate::http::app::App;
-use crate::problem::{INVALID_ARGUMENTS, INVALID_OBJECT, Problem};
+use crate::problem::{INVALID_ARGUMENTS, Problem};
 use crate::protocol::alarms::{
     ListedAlarm, ListedAlarms, RunAlarm, RunningAlarm, decode_place, encode_place,
 };
+use crate::protocol::split_address;
 
 /// Alarms of one page unless the request says how many.
 const PAGE_ALARMS: usize = 100;
@@ -79,10 +80,7 @@ pub(super) async fn run(
     request: Request,
 ) -> Result<Json<RunningAlarm>, Problem> {
     let (head, asked) = json::read::<RunAlarm>(&app, request, RUN_SIZE_MAX_BYTES).await?;
-    let Some((namespace, name)) = asked.object.split_once('/') else {
-        let said = "'object' has the form namespace/name, or namespace/id:… with 64 hex digits";
-        return Err(Problem::new(&INVALID_OBJECT, said));
-    };
+    let (namespace, name) = split_address(&asked.object)?;
     let target = app.runtime.target(namespace, name)?;
     let deadline = app.deadline(&head.headers)?;
     let due = app
