@@ -23,6 +23,7 @@ pub(super) async fn call(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
+    let address = Address::parse(head.uri.path())?;
     let idempotency_key = idempotency_key(&head.headers)?;
     let deadline = app.deadline(&head.headers)?;
     let encoding = arguments_encoding(&head.headers)?;
@@ -32,9 +33,9 @@ pub(super) async fn call(
     let bytes = body::whole(body, &head.headers, limit_bytes, deadline, &mut held).await?;
     let call = Call {
         idempotency_key,
-        ..prepare(&head, Payload { encoding, bytes }, deadline)?
+        ..prepare(&head, &address, Payload { encoding, bytes }, deadline)?
     };
-    let reply = run(&app, &head, call, Some(held)).await?;
+    let reply = run(&app, &address, call, Some(held)).await?;
     let mut response = respond(reply.payload);
     if reply.replayed {
         let value = HeaderValue::from_static("true");
@@ -49,6 +50,7 @@ pub(super) async fn read(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, _) = request.into_parts();
+    let address = Address::parse(head.uri.path())?;
     let deadline = app.deadline(&head.headers)?;
     let query = head.uri.query().unwrap_or_default();
     let bytes = Bytes::copy_from_slice(query.as_bytes());
@@ -59,15 +61,19 @@ pub(super) async fn read(
     // An idempotency key means nothing here: a read may be repeated anyhow.
     let call = Call {
         access: Access::Read,
-        ..prepare(&head, arguments, deadline)?
+        ..prepare(&head, &address, arguments, deadline)?
     };
-    let reply = run(&app, &head, call, None).await?;
+    let reply = run(&app, &address, call, None).await?;
     Ok(respond_if_changed(reply, &head.headers))
 }
 
 /// The call a request asks for, with all that both verbs take from it.
-fn prepare(head: &Parts, arguments: Payload, deadline: Deadline) -> Result<Call, Problem> {
-    let address = Address::parse(head.uri.path())?;
+fn prepare(
+    head: &Parts,
+    address: &Address<'_>,
+    arguments: Payload,
+    deadline: Deadline,
+) -> Result<Call, Problem> {
     Ok(Call {
         reply_encoding: reply_encoding(&head.headers, arguments.encoding),
         origin: origin(head),
@@ -76,8 +82,12 @@ fn prepare(head: &Parts, arguments: Payload, deadline: Deadline) -> Result<Call,
 }
 
 /// Hands the call over; `held` is what its body takes of the memory.
-async fn run(app: &App, head: &Parts, call: Call, held: Option<Charge>) -> Result<Reply, Problem> {
-    let address = Address::parse(head.uri.path())?;
+async fn run(
+    app: &App,
+    address: &Address<'_>,
+    call: Call,
+    held: Option<Charge>,
+) -> Result<Reply, Problem> {
     let target = app.runtime.target(&address.namespace, &address.name)?;
     let _place = app.admit(&target, call.deadline).await?;
     // From here on the mailbox counts it.
