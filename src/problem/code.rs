@@ -50,8 +50,8 @@ codes! {
     NOT_A_READ = "not-a-read", 405, "Method writes and cannot be called by GET";
     BODY_TIMEOUT = "body-timeout", 408, "Body took too long";
     OBJECT_EXISTS = "object-exists", 409, "Object exists already";
-    VERSION_MISMATCH = "version-mismatch", 412, "Object is at another version";
     BACKUP_REFUSED = "backup-refused", 409, "Backup cannot be made like this";
+    VERSION_MISMATCH = "version-mismatch", 412, "Object is at another version";
     BODY_TOO_LARGE = "body-too-large", 413, "Body too large";
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type", 415, "Arguments of a type that cannot be read";
     ACTOR_ERROR = "actor-error", 422, "Refused by the object";

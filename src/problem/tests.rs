@@ -58,6 +58,11 @@ fn each_code_has_its_page_and_each_page_its_code() {
 }
 
 #[test]
+fn codes_are_in_the_order_of_their_status() {
+    assert!(CODES.is_sorted_by_key(|code| code.status));
+}
+
+#[test]
 fn overload_says_when_to_come_again() {
     let response = Problem::from(CallError::Overloaded {
         object: lobby(),
