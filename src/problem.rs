@@ -370,16 +370,23 @@ impl From<HistoryError> for Problem {
     }
 }
 
-impl From<InvalidObjectFile> for Problem {
-    fn from(error: InvalidObjectFile) -> Self {
-        Self::new(&code::INVALID_OBJECT_FILE, error.to_string())
-    }
+/// Errors whose own words say all there is to say, each with its code.
+macro_rules! told_as {
+    ($($error:ty => $code:ident;)+) => {$(
+        impl From<$error> for Problem {
+            fn from(error: $error) -> Self {
+                Self::new(&code::$code, error.to_string())
+            }
+        }
+    )+};
 }
 
-impl From<InvalidObjectName> for Problem {
-    fn from(error: InvalidObjectName) -> Self {
-        Self::new(&code::INVALID_OBJECT, error.to_string())
-    }
+told_as! {
+    InvalidAddress => INVALID_OBJECT;
+    InvalidDeadline => INVALID_DEADLINE;
+    InvalidIdempotencyHeader => IDEMPOTENCY_KEY_INVALID;
+    InvalidObjectFile => INVALID_OBJECT_FILE;
+    InvalidObjectName => INVALID_OBJECT;
 }
 
 impl From<MemoryExhausted> for Problem {
@@ -392,12 +399,6 @@ impl From<MemoryExhausted> for Problem {
 impl From<Busy> for Problem {
     fn from(busy: Busy) -> Self {
         Self::new(&code::SERVER_BUSY, busy.to_string()).retry_after(Duration::from_secs(1))
-    }
-}
-
-impl From<InvalidAddress> for Problem {
-    fn from(error: InvalidAddress) -> Self {
-        Self::new(&code::INVALID_OBJECT, error.to_string())
     }
 }
 
@@ -417,18 +418,6 @@ impl From<UnknownMediaType> for Problem {
     fn from(error: UnknownMediaType) -> Self {
         let types = "application/json, application/msgpack";
         Self::new(&code::UNSUPPORTED_MEDIA_TYPE, error.to_string()).header(header::ACCEPT, types)
-    }
-}
-
-impl From<InvalidDeadline> for Problem {
-    fn from(error: InvalidDeadline) -> Self {
-        Self::new(&code::INVALID_DEADLINE, error.to_string())
-    }
-}
-
-impl From<InvalidIdempotencyHeader> for Problem {
-    fn from(error: InvalidIdempotencyHeader) -> Self {
-        Self::new(&code::IDEMPOTENCY_KEY_INVALID, error.to_string())
     }
 }
 
