@@ -152,8 +152,8 @@ settings! {
     /// with their object.
     alarms_per_object_max: usize, "ABIDE_ALARMS_PER_OBJECT_MAX", 1_024, 1 => 65_536;
 
-    /// Failures in a row after which an alarm is parked until an operator runs it; 0: it is retried
-    /// for ever, at last every 1,024 seconds.
+    /// Retries of an alarm in a row; when the last one fails, too, it is parked until an operator runs it.
+    /// 0: it is retried for ever, at last every 1,024 seconds.
     alarm_retries_max: u32, "ABIDE_ALARM_RETRIES_MAX", 0, 0 => 1_000_000;
 
     /// Alarms of one object that fire in a second, in the long run. More are slowed down to that, with a

@@ -30,7 +30,7 @@ pub struct Limits {
     pub sessions_per_object_max: usize,
     /// Alarms of one object.
     pub alarms_per_object_max: usize,
-    /// Failures after which an alarm is parked; `None` never gives up.
+    /// Retries of an alarm in a row before it is parked; `None` never gives up.
     pub alarm_retries_max: Option<u32>,
     /// Alarms of one object that fire in a second, in the long run; more are slowed down to that.
     pub alarm_rate_max: u32,
