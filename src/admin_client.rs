@@ -31,7 +31,8 @@ use crate::protocol::Refused;
 
 /// Longest wait for a connection. A listener on this machine or a near one answers at once.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
-/// Longest silence of the server; work that takes longer tells how far it is.
+/// Longest silence of the server; work that takes longer tells how far it is. One object is done sooner,
+/// unless it waits for others that are on their way: then it is given up, and its outcome unknown.
 const SILENCE_MAX: Duration = Duration::from_secs(120);
 /// Largest answer that comes whole; the largest is one object.
 const ANSWER_SIZE_MAX_BYTES: usize = 1 << 30;

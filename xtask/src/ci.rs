@@ -188,7 +188,7 @@ pub(crate) fn teeth(root: &Path) -> anyhow::Result<Outcome> {
     cargo(root, &arguments)
 }
 
-/// The tests make some hundred cuts; this is for as many as one likes.
+/// The tests make two thousand cuts; this is for as many as one likes.
 pub(crate) fn powercut(root: &Path, options: &[&str]) -> anyhow::Result<()> {
     let run = ["run", "--quiet", "--package", "abide-powercut", "--"];
     cargo(root, &[&run, options].concat()).map(|_| ())
