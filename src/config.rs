@@ -95,7 +95,8 @@ settings! {
     /// Silence after which a session is pinged, to keep middleboxes from forgetting it.
     ping_interval: Span, "ABIDE_PING_INTERVAL", Span::secs(30), Span::millis(50) => Span::secs(3_600);
 
-    /// Silence after which a session is taken for dead. Counted in whole ping intervals.
+    /// Silence after which a session is taken for dead. Counted in whole ping intervals, and longer
+    /// than one.
     ping_timeout: Span, "ABIDE_PING_TIMEOUT", Span::secs(60), Span::millis(100) => Span::secs(7_200);
 
     /// Bytes that may wait for one session to read them; above, it is closed with 1013. Must hold
@@ -257,9 +258,9 @@ impl Config {
     /// [`ConfigError`], naming key, value and range. No effect.
     pub fn validate(&self) -> Result<(), ConfigError> {
         check_ranges(self)?;
-        let contradiction = if self.ping_timeout < self.ping_interval {
+        let contradiction = if self.ping_timeout <= self.ping_interval {
             format!(
-                "ping_timeout = {} is shorter than ping_interval = {}: every quiet session would be taken for dead",
+                "ping_timeout = {} is no longer than ping_interval = {}: every quiet session would be taken for dead",
                 self.ping_timeout, self.ping_interval
             )
         } else if self.outbound_queue_max.as_usize() < self.frame_size_max.as_usize() + FRAME_ROOM {
@@ -453,17 +454,15 @@ mod tests {
 
     #[test]
     fn values_that_contradict_each_other_are_refused() {
-        let config = Config {
-            ping_timeout: Span::secs(1),
-            ..Config::default()
-        };
-        assert!(
-            config
-                .validate()
-                .unwrap_err()
-                .to_string()
-                .contains("ping_interval = 30s")
-        );
+        // As long as the interval leaves no time between the first ping and the end.
+        for ping_timeout in [Span::secs(1), Span::secs(30)] {
+            let config = Config {
+                ping_timeout,
+                ..Config::default()
+            };
+            let said = config.validate().unwrap_err().to_string();
+            assert!(said.contains("ping_interval = 30s"), "{said}");
+        }
         let config = Config {
             outbound_queue_max: Size::kib(512),
             ..Config::default()
