@@ -2,9 +2,12 @@
 //! handler has committed, through crashes, restarts, failures and lost commits.
 
 mod cron;
+mod failing;
 mod overdue;
 mod parked;
 mod runaway;
+mod schedule;
+mod set_again;
 mod stuck;
 mod torn;
 mod window;
@@ -15,11 +18,7 @@ use std::collections::BTreeMap;
 use abide::prelude::*;
 use abide_actors::Limits;
 use abide_actors::testing::{BEGINNING, World};
-use abide_storage::{Aftermath, CommitError};
-use fastrand::Rng;
 use tokio::time::sleep;
-
-use crate::seeds::each_seed;
 
 thread_local! {
     /// Every time a handler was entered, whatever became of its turn.
@@ -290,201 +289,6 @@ fn a_crash_inside_the_handler_fires_it_again() {
 }
 
 #[test]
-fn a_refused_or_lost_commit_of_the_handler_fires_it_again() {
-    run(Limits::default(), async |world| {
-        set(world, "full", 10, Plan::Succeed).await;
-        set(world, "failed", 20, Plan::Succeed).await;
-        set(world, "dropped", 30, Plan::Succeed).await;
-        set(world, "applied", 40, Plan::Succeed).await;
-        pass(world, 9).await;
-        world.store().refuse_writes(Some("the disk is full"));
-        pass(world, 6).await;
-        assert!(entered_at("full").len() > 1, "tried again and again");
-        world.store().refuse_writes(None);
-        pass(world, 4).await;
-        world.store().fail_next_commit(CommitError::Refused {
-            reason: "the test".into(),
-        });
-        pass(world, 10).await;
-        world.store().lose_next_commit(Aftermath::Dropped);
-        pass(world, 10).await;
-        world.store().lose_next_commit(Aftermath::Applied);
-        pass(world, 30).await;
-        for (name, times) in [
-            ("full", None),
-            ("failed", Some(2)),
-            ("dropped", Some(2)),
-            ("applied", Some(1)),
-        ] {
-            assert_eq!(fired(world, name).await, 1, "{name}");
-            assert!(
-                times.is_none_or(|times| entered_at(name).len() == times),
-                "{name}"
-            );
-        }
-    });
-}
-
-/// Failures are counted in the store: a crash between two retries neither forgets the count nor
-/// the wait, which doubles from 2 s, with up to a quarter on top.
-#[test]
-fn retries_wait_longer_each_time_and_are_counted_through_crashes() {
-    for plan in [Plan::Fail(11), Plan::Panic(11)] {
-        run(Limits::default(), async |world| {
-            set(world, "a", 10, plan).await;
-            let scheduled = BEGINNING + Duration::from_secs(10);
-            let crashes = [11, 40, 41, 500, 1_500];
-            for at in crashes {
-                pass(world, at - seconds(world.now())).await;
-                world.crash().await;
-            }
-            pass(world, 10_000).await;
-            let entered = entered();
-            assert_eq!(entered.len(), 12, "eleven failures and a success");
-            for (failures, entered) in (0..).zip(&entered) {
-                assert_eq!(
-                    (entered.alarm.retries, entered.alarm.scheduled),
-                    (failures, scheduled)
-                );
-            }
-            for (failures, pair) in (0_u32..).zip(entered.windows(2)) {
-                let wait_ms = pair[1].at.0 - pair[0].at.0;
-                let least_ms = 2_000 << failures.min(9);
-                // A millisecond or two for the rounding of timers.
-                let expected = least_ms..=least_ms + least_ms / 4 + 2;
-                assert!(
-                    expected.contains(&wait_ms),
-                    "after failure {failures}: {wait_ms} ms"
-                );
-            }
-            assert_eq!(
-                fired(world, "a").await,
-                1,
-                "what failed turns counted is undone"
-            );
-        });
-    }
-}
-
-#[test]
-fn one_that_fails_too_often_is_parked_until_it_is_set_again() {
-    let limits = Limits {
-        alarm_retries_max: Some(3),
-        ..Limits::default()
-    };
-    run(limits, async |world| {
-        set(world, "a", 10, Plan::Fail(100)).await;
-        set(world, "b", 3_600, Plan::Succeed).await;
-        pass(world, 100_000).await;
-        world.crash().await;
-        pass(world, 100_000).await;
-        let retries: Vec<_> = entered()
-            .into_iter()
-            .filter(|entered| &*entered.alarm.name == "a")
-            .map(|entered| entered.alarm.retries)
-            .collect();
-        assert_eq!(retries, [0, 1, 2, 3], "the first and three retries");
-        assert_eq!(fired(world, "b").await, 1, "the others go on");
-        let scheduled = world
-            .actor::<Clockwork>("c")
-            .scheduled("a".to_owned())
-            .await
-            .unwrap();
-        assert_eq!(
-            scheduled,
-            Some((BEGINNING + Duration::from_secs(10)).0),
-            "it can be seen"
-        );
-        set(world, "a", 1, Plan::Succeed).await;
-        pass(world, 2).await;
-        assert_eq!(fired(world, "a").await, 1);
-        assert_eq!(
-            entered().last().unwrap().alarm.retries,
-            0,
-            "a new alarm has not failed yet"
-        );
-    });
-}
-
-#[test]
-fn one_set_again_in_its_handler_fires_again() {
-    run(Limits::default(), async |world| {
-        set(
-            world,
-            "again",
-            10,
-            Plan::Again {
-                every_s: 10,
-                times: 5,
-            },
-        )
-        .await;
-        set(world, "same", 5, Plan::SameMoment).await;
-        pass(world, 25).await;
-        world.crash().await;
-        pass(world, 100).await;
-        assert_eq!(entered_at("again"), [10, 20, 30, 40, 50]);
-        assert_eq!(
-            (fired(world, "again").await, fired(world, "same").await),
-            (5, 2)
-        );
-        assert_eq!(
-            entered_at("same"),
-            [5, 5],
-            "for the same moment, which is at once"
-        );
-    });
-}
-
-/// As above, with a crash before the second setting is durable, and one after.
-#[test]
-fn one_set_again_for_the_same_moment_survives_a_crash() {
-    run(Limits::default(), async |world| {
-        set(world, "same", 5, Plan::SameMoment).await;
-        pass(world, 4).await;
-        world.store().hold_commits();
-        pass(world, 4).await;
-        assert_eq!(
-            entered_at("same").len(),
-            1,
-            "the second waits for the first to be durable"
-        );
-        world.crash().await;
-        pass(world, 4).await;
-        assert_eq!(fired(world, "same").await, 2);
-        assert_eq!(entered_at("same").len(), 3);
-    });
-}
-
-#[test]
-fn cancelled_and_replaced_ones_do_not_fire_at_their_old_time() {
-    run(Limits::default(), async |world| {
-        set(world, "cancelled", 10, Plan::Succeed).await;
-        set(world, "earlier", 30, Plan::Succeed).await;
-        set(world, "later", 10, Plan::Succeed).await;
-        set(world, "both", 12, Plan::CancelBoth).await;
-        set(world, "other", 40, Plan::Succeed).await;
-        set(world, "twice", 10, Plan::Succeed).await;
-        let clockwork = world.actor::<Clockwork>("c");
-        clockwork.cancel("cancelled".to_owned()).await.unwrap();
-        clockwork.cancel("never set".to_owned()).await.unwrap();
-        clockwork.cancel("twice".to_owned()).await.unwrap();
-        set(world, "twice", 10, Plan::Succeed).await;
-        set(world, "earlier", 5, Plan::Succeed).await;
-        set(world, "later", 20, Plan::Succeed).await;
-        pass(world, 8).await;
-        world.crash().await;
-        pass(world, 3_600).await;
-        assert!(entered_at("cancelled").is_empty());
-        assert_eq!(entered_at("earlier"), [5]);
-        assert_eq!(entered_at("later"), [20]);
-        assert_eq!(entered_at("both"), [12]);
-        assert!(entered_at("other").is_empty());
-        assert_eq!(entered_at("twice"), [10]);
-    });
-}
-
-#[test]
 fn many_names_of_one_object_fire_in_order_of_time() {
     run(Limits::default(), async |world| {
         let after_ms: Vec<u64> = (0..1_000)
@@ -520,95 +324,4 @@ fn many_names_of_one_object_fire_in_order_of_time() {
             assert!(late_ms < 100, "{} was {late_ms} ms late", alarm.name);
         }
     });
-}
-
-/// Calls set, replace and cancel alarms at random while the disk stalls, handlers fail and the
-/// node crashes. At the end every alarm that was acknowledged as set has fired, at or after its
-/// time, and none after it was acknowledged as cancelled.
-#[test]
-fn random_schedules_lose_none() {
-    each_seed(100, |seed| {
-        run(Limits::default(), async |world| {
-            let mut rng = Rng::with_seed(seed);
-            // What was last acknowledged of each name.
-            let mut wanted: BTreeMap<String, Wanted> = BTreeMap::new();
-            for _step in 0..60 {
-                let name = format!("alarm {}", rng.u8(..6));
-                match rng.u8(..12) {
-                    0..6 => {
-                        let plan = match rng.u8(..5) {
-                            0 => Plan::Fail(rng.u32(1..3)),
-                            1 => Plan::Panic(1),
-                            2 => Plan::Sleep(rng.u64(..3_000)),
-                            _ => Plan::Succeed,
-                        };
-                        let due = set(world, &name, rng.u64(1..40), plan).await;
-                        wanted.insert(name, Wanted::At(due));
-                    }
-                    6 => {
-                        world
-                            .actor::<Clockwork>("c")
-                            .cancel(name.clone())
-                            .await
-                            .unwrap();
-                        wanted.insert(name, Wanted::NotSince(world.now()));
-                    }
-                    7 => {
-                        world.store().hold_commits();
-                        world.advance(Duration::from_millis(rng.u64(..9_000))).await;
-                        if rng.bool() {
-                            world.store().release_commits()
-                        } else {
-                            crash(world).await
-                        }
-                    }
-                    8 => crash(world).await,
-                    9 => world.restart().await,
-                    _ => {
-                        world
-                            .advance(Duration::from_millis(rng.u64(..20_000)))
-                            .await
-                    }
-                }
-            }
-            pass(world, 3_600).await;
-            let entered = entered();
-            for (name, wanted) in wanted {
-                let left = world
-                    .actor::<Clockwork>("c")
-                    .scheduled(name.clone())
-                    .await
-                    .unwrap();
-                assert_eq!(left, None, "{name} is still set");
-                let mut of_name = entered
-                    .iter()
-                    .filter(|entered| *entered.alarm.name == *name);
-                match wanted {
-                    Wanted::At(due) => {
-                        let found = of_name.any(|entered| entered.alarm.scheduled == due);
-                        assert!(found, "{name} never fired for {due:?}");
-                    }
-                    Wanted::NotSince(cancelled) => {
-                        let late = of_name.find(|entered| entered.at > cancelled);
-                        assert_eq!(late, None, "{name} was cancelled at {cancelled:?}");
-                    }
-                }
-            }
-            for Entered { at, alarm } in entered {
-                assert!(at >= alarm.scheduled, "{} fired early", alarm.name);
-            }
-        });
-    });
-}
-
-enum Wanted {
-    At(Timestamp),
-    NotSince(Timestamp),
-}
-
-/// A crash, after which nothing of the dead node's handlers is left in their code: a process
-/// would have taken them with it at once.
-async fn crash(world: &mut World) {
-    world.crash().await;
-    pass(world, 30).await;
 }

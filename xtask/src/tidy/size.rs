@@ -7,24 +7,7 @@ use super::repository::Repository;
 const LINES_MAX: usize = 600;
 
 /// Files that are longer, and why.
-const LONGER: &[(&str, &str)] = &[
-    (
-        "tests/sim/alarm_at_least_once.rs",
-        "one invariant, with the one actor that its scenarios share",
-    ),
-    (
-        "tests/sim/all_or_nothing.rs",
-        "one invariant, with the one actor that its scenarios share",
-    ),
-    (
-        "tests/sim/calls.rs",
-        "calls and callbacks, with the actors that their scenarios share",
-    ),
-    (
-        "tests/sim/sessions.rs",
-        "the life of a session, with the one actor that its scenarios share",
-    ),
-];
+const LONGER: &[(&str, &str)] = &[];
 
 /// Endings of the files people write and read as code.
 const CODE: &[&str] = &["rs", "js", "mjs", "css", "html", "sh"];
