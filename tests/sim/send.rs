@@ -164,6 +164,16 @@ async fn rows(world: &World, name: &str, section: Section) -> usize {
     rows.unwrap().len()
 }
 
+/// Lets what is held become durable and what follows from it happen, so many times; then commits are
+/// held again.
+async fn let_through(world: &World, times: usize) {
+    for _ in 0..times {
+        world.store().release_commits();
+        world.store().hold_commits();
+        settle(world).await;
+    }
+}
+
 /// Nothing is on its way: no row of a message, and nothing that would wake a sender.
 async fn assert_all_quiet(world: &World, names: &[&str]) {
     for name in names {
@@ -277,11 +287,7 @@ fn a_message_whose_turn_changes_nothing_is_heard_once() {
         world.store().hold_commits();
         let call = begin(world, a.have_looked("b".to_owned())).await;
         // The sender's commit, and the receiver's; not the deletion.
-        for _ in 0..2 {
-            world.store().release_commits();
-            world.store().hold_commits();
-            settle(world).await;
-        }
+        let_through(world, 2).await;
         call.await.unwrap();
         drop(a);
         assert_eq!(take_notes(), ["look"]);

@@ -1,13 +1,16 @@
-//! What must be true of a history, whatever happened. Each function is one checker.
+//! What must be true whatever happened. Each function is one checker: the first ones of a history, the
+//! last ones of one answer, while it happens.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use abide::CallError;
 use abide_actors::testing::BEGINNING;
 
 use super::history::{History, Outcome, Violation};
 use super::linear::{self, Step, Verdict};
+use super::machine::MAILBOX_MESSAGES_MAX;
 use super::probe::{Attempt, Notes};
-use super::subject::{Audit, Seen};
+use super::subject::{Audit, Read, Seen, Told};
 use super::workload::OBJECTS;
 
 /// Everything that can be said after a run.
@@ -150,14 +153,20 @@ pub(super) fn alarms_ring_once(
             );
         }
     }
-    let extra = audits
+    let set: HashSet<(&str, &str)> = history
+        .alarms
         .iter()
-        .find(|(_, audit)| audit.rang.keys().any(|name| name.starts_with("refused")));
-    if let Some((object, _)) = extra {
-        say(
-            "all-or-nothing",
-            format!("an alarm of a failed turn rang in {object}"),
-        );
+        .map(|alarm| (&*alarm.object, &*alarm.name))
+        .collect();
+    for (object, rang) in rang {
+        let rang = rang.iter().filter(|(_, count)| **count > 0);
+        for (name, _) in rang.filter(|(name, _)| !set.contains(&(object, name))) {
+            let of = match name.starts_with("refused") {
+                true => "all-or-nothing",
+                false => "alarm-at-least-once",
+            };
+            say(of, format!("{name} rang in {object}, and nobody set it"));
+        }
     }
 }
 
@@ -212,9 +221,68 @@ pub(super) fn linearizable(history: &History, say: &mut impl FnMut(&'static str,
                 let what = format!("what was seen of {object} fits no order of its operations");
                 say("linearizability", what);
             }
-            // Not a proof of anything; the other checkers have looked at the same history.
-            Verdict::GaveUp => eprintln!("the search for an order took too long"),
+            // Not a proof of anything, but it must not pass for one either.
+            Verdict::GaveUp => {
+                let what = format!("the search for an order of {object}'s operations gave up");
+                say("linearizability", what);
+            }
         }
+    }
+}
+
+/// Errors that must not be, whatever fails: **lossless-passivation** and **bounded**.
+pub(super) fn error_may_be(error: &CallError) -> Result<(), Violation> {
+    match error {
+        CallError::Dropped => Err(Violation::new(
+            "lossless-passivation",
+            "a call was dropped while its node ran",
+        )),
+        CallError::Overloaded { waiting, .. } if *waiting > MAILBOX_MESSAGES_MAX => {
+            let what = format!("{waiting} messages waited in a mailbox");
+            Err(Violation::new("bounded", what))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// **all-or-nothing**: state and rows are of one commit in every read.
+pub(super) fn read_is_whole(object: &str, read: &Read) -> Result<(), Violation> {
+    let Read { seen, rows } = read;
+    if *rows == [seen.value; 2] {
+        return Ok(());
+    }
+    let what = format!("{object} shows value {} beside rows {rows:?}", seen.value);
+    Err(Violation::new("all-or-nothing", what))
+}
+
+/// **idempotency**: a repeat gets the first answer.
+pub(super) fn repeat_is_the_same(object: &str, first: Seen, again: Seen) -> Result<(), Violation> {
+    if first == again {
+        return Ok(());
+    }
+    let what = format!("a call to {object} was answered {first:?}, repeated {again:?}");
+    Err(Violation::new("idempotency", what))
+}
+
+/// **session-order**: the frames of one session come without a gap, and never show less than before.
+#[derive(Debug, Default)]
+pub(super) struct SessionOrder {
+    frames: u64,
+    turns: u64,
+}
+
+impl SessionOrder {
+    /// The next frame.
+    pub(super) fn take(&mut self, object: &str, told: &Told) -> Result<(), Violation> {
+        let (due, before) = (self.frames + 1, self.turns);
+        (self.frames, self.turns) = (told.number, told.seen.turns);
+        if told.number == due && told.seen.turns >= before {
+            return Ok(());
+        }
+        let what = format!(
+            "a session on {object} got {told:?} where frame {due} was due, after turn {before}"
+        );
+        Err(Violation::new("session-order", what))
     }
 }
 

@@ -81,6 +81,13 @@ pub(super) struct Violation {
     pub(super) what: String,
 }
 
+impl Violation {
+    pub(super) fn new(of: &'static str, what: impl Into<String>) -> Self {
+        let what = what.into();
+        Self { of, what }
+    }
+}
+
 impl History {
     /// A number that no other operation has.
     pub(super) fn next_number(&mut self) -> u64 {
@@ -112,11 +119,6 @@ impl History {
         let done = |operation: &&mut Operation| operation.outcome == Outcome::Done;
         let done = self.operations.iter_mut().filter(done);
         done.for_each(|operation| operation.ended = now);
-    }
-
-    pub(super) fn violated(&mut self, of: &'static str, what: impl Into<String>) {
-        let what = what.into();
-        self.violations.push(Violation { of, what });
     }
 
     /// The events as text, one a line.

@@ -7,6 +7,7 @@ use abide::{ConnectError, ConnectRequest, Deadline, Frame};
 use abide_actors::{Connection, Incoming, Outgoing};
 use tokio::time::{sleep, timeout};
 
+use super::checks::{self, SessionOrder};
 use super::history::Action;
 use super::machine::{NAMESPACE, Node};
 use super::subject::{Seen, Told};
@@ -21,8 +22,7 @@ struct Line {
     connection: Connection,
     node: Node,
     object: &'static str,
-    /// The number of the frame that comes next.
-    next: u64,
+    order: SessionOrder,
     has_ended: bool,
 }
 
@@ -53,19 +53,14 @@ impl Client<'_> {
         };
         let connection = match connected {
             Ok(connection) => connection,
-            Err(ConnectError::Call(abide::CallError::Dropped)) => {
-                return self.sim.violated(
-                    "lossless-passivation",
-                    "a connect was dropped while its node ran",
-                );
-            }
+            Err(ConnectError::Call(error)) => return self.sim.judged(checks::error_may_be(&error)),
             Err(_) => return,
         };
         let mut line = Line {
             connection,
             node,
             object,
-            next: 1,
+            order: SessionOrder::default(),
             has_ended: false,
         };
         self.sim.event(format_args!(
@@ -167,14 +162,6 @@ impl Client<'_> {
             .history
             .borrow_mut()
             .sighted(line.object, told.seen, at);
-        if told.number != line.next {
-            let (object, next) = (line.object, line.next);
-            let what = format!(
-                "a session on {object} got frame {} where {next} was due",
-                told.number
-            );
-            self.sim.violated("session-order", what);
-        }
-        line.next = told.number + 1;
+        self.sim.judged(line.order.take(line.object, told));
     }
 }

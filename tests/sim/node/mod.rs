@@ -73,11 +73,7 @@ fn simulate(seed: u64) -> Run {
 
 async fn run(seed: u64) -> (History, Vec<(String, Audit)>) {
     let mut random = fastrand::Rng::with_seed(seed);
-    let sim = Sim {
-        machine: RefCell::new(Machine::new(random.u64(..))),
-        history: RefCell::default(),
-        is_over: Cell::new(false),
-    };
+    let sim = Sim::new(random.u64(..));
     sim.start();
     let clients: Vec<_> = (0..CLIENTS)
         .map(|name| {
@@ -99,6 +95,14 @@ async fn run(seed: u64) -> (History, Vec<(String, Audit)>) {
 }
 
 impl Sim {
+    fn new(seed: u64) -> Self {
+        Self {
+            machine: RefCell::new(Machine::new(seed)),
+            history: RefCell::default(),
+            is_over: Cell::new(false),
+        }
+    }
+
     /// All faults are over: every object is asked what it knows, and again after a last power cut.
     async fn end(&self) -> Vec<(String, Audit)> {
         if self.is_over() {
@@ -213,6 +217,11 @@ impl Sim {
     }
 
     fn violated(&self, of: &'static str, what: impl Into<String>) {
-        self.history.borrow_mut().violated(of, what);
+        self.judged(Err(Violation::new(of, what)));
+    }
+
+    /// Writes down what a checker of one answer says.
+    fn judged(&self, verdict: Result<(), Violation>) {
+        self.history.borrow_mut().violations.extend(verdict.err());
     }
 }

@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::Sim;
+use super::checks;
 use super::history::{Action, Operation, Outcome, SetAlarm};
-use super::machine::{MAILBOX_MESSAGES_MAX, NAMESPACE, Node};
+use super::machine::{NAMESPACE, Node};
 use super::subject::{Audit, Read, Seen};
 
 /// The objects there are: few, so that clients meet.
@@ -140,13 +141,12 @@ impl Client<'_> {
                 .await;
             is_unknown |= again == Err(Trouble::Unknown);
             match (outcome, again) {
-                (Ok(before), Ok(after)) if before != after => {
-                    let what =
-                        format!("{key:?} on {object} was answered {before:?}, then {after:?}");
-                    self.sim.violated("idempotency", what);
+                (Ok(first), Ok(again)) => {
+                    self.sim
+                        .judged(checks::repeat_is_the_same(object, first, again));
                 }
                 (Err(_), again) => outcome = again,
-                (Ok(_), _) => {}
+                (Ok(_), Err(_)) => {}
             }
         }
         outcome.map_err(|_| {
@@ -173,11 +173,8 @@ impl Client<'_> {
         let read = self
             .call::<Read>(object, "get", json!([pause_ms]), None)
             .await;
-        if let Ok(Read { seen, rows }) = &read
-            && *rows != [seen.value; 2]
-        {
-            let what = format!("{object} shows value {} beside rows {rows:?}", seen.value);
-            self.sim.violated("all-or-nothing", what);
+        if let Ok(read) = &read {
+            self.sim.judged(checks::read_is_whole(object, read));
         }
         self.ended(
             number,
@@ -363,29 +360,12 @@ impl Client<'_> {
                 Ok(value.expect("a reply is what the method returns"))
             }
             Some(Err(error)) => {
-                self.look_at(&error);
+                self.sim.judged(checks::error_may_be(&error));
                 Err(match error.effect() {
                     Effect::None => Trouble::None,
                     Effect::Unknown => Trouble::Unknown,
                 })
             }
-        }
-    }
-
-    /// Errors that must not be, whatever fails.
-    fn look_at(&self, error: &CallError) {
-        match error {
-            CallError::Dropped => {
-                self.sim.violated(
-                    "lossless-passivation",
-                    "a call was dropped while its node ran",
-                );
-            }
-            CallError::Overloaded { waiting, .. } if *waiting > MAILBOX_MESSAGES_MAX => {
-                self.sim
-                    .violated("bounded", format!("{waiting} messages waited in a mailbox"));
-            }
-            _ => {}
         }
     }
 }

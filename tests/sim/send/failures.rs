@@ -1,8 +1,8 @@
 //! Receivers that are busy, refuse, panic, or cannot commit.
 
 use super::{
-    Account, Duration, Limits, Section, assert_all_quiet, pay, received, rows, settle, take_notes,
-    world, world_with,
+    Account, Duration, Limits, Section, assert_all_quiet, let_through, pay, received, rows,
+    take_notes, world, world_with,
 };
 use crate::support::begin;
 
@@ -72,11 +72,7 @@ fn an_error_is_remembered_through_a_crash() {
         let a = world.actor::<Account>("a");
         world.store().hold_commits();
         let call = begin(world, a.insult("b".to_owned())).await;
-        for _ in 0..2 {
-            world.store().release_commits();
-            world.store().hold_commits();
-            settle(world).await;
-        }
+        let_through(world, 2).await;
         drop(call);
         drop(a);
         assert_eq!(take_notes(), ["refuse"]);
@@ -110,9 +106,7 @@ fn a_store_that_refuses_writes_is_waited_for() {
     world(async |world| {
         world.store().hold_commits();
         let call = begin(world, pay(world, "a", "b", 5)).await;
-        world.store().release_commits();
-        world.store().hold_commits();
-        settle(world).await;
+        let_through(world, 1).await;
         call.await.unwrap();
         world.store().refuse_writes(Some("the disk is full"));
         world.store().release_commits();

@@ -2,7 +2,9 @@
 
 use abide_storage::Aftermath;
 
-use super::{Duration, assert_all_quiet, paid, pay, received, settle, take_notes, world};
+use super::{
+    Duration, assert_all_quiet, let_through, paid, pay, received, settle, take_notes, world,
+};
 use crate::support::begin;
 
 /// Commits of one message: the sender's turn, the receiver's turn, the deletion of the row.
@@ -19,11 +21,7 @@ fn a_crash_at_any_step_neither_loses_nor_repeats() {
             settle(world).await;
             world.store().hold_commits();
             drop(begin(world, pay(world, "a", "b", 5)).await);
-            for _ in 0..steps {
-                world.store().release_commits();
-                world.store().hold_commits();
-                settle(world).await;
-            }
+            let_through(world, steps).await;
             world.crash().await;
             world.advance(Duration::from_secs(60)).await;
             let happened = u64::from(steps > 0);
@@ -54,9 +52,7 @@ fn a_lost_commit_at_any_step_neither_loses_nor_repeats() {
                     if lost == step {
                         world.store().lose_next_commit(aftermath);
                     }
-                    world.store().release_commits();
-                    world.store().hold_commits();
-                    settle(world).await;
+                    let_through(world, 1).await;
                 }
                 let answer = futures_util::poll!(&mut call);
                 assert!(answer.is_ready());
@@ -80,11 +76,7 @@ fn a_lost_acknowledgement_is_given_again() {
     world(async |world| {
         world.store().hold_commits();
         drop(begin(world, pay(world, "a", "b", 5)).await);
-        for _ in 0..2 {
-            world.store().release_commits();
-            world.store().hold_commits();
-            settle(world).await;
-        }
+        let_through(world, 2).await;
         assert_eq!(take_notes(), ["receive 5"]);
         world.crash().await;
         for _ in 0..3 {

@@ -74,6 +74,30 @@ fn a_history_in_order_passes() {
 }
 
 #[test]
+fn values_that_fit_no_order_are_noticed() {
+    let one = operation(1, 1, 2, Outcome::Ok(seen(1, 1, 1)));
+    let lost = operation(2, 3, 4, Outcome::Ok(seen(2, 2, 1)));
+    let said = said(&history(vec![one, lost]), &Notes::default(), &[]);
+    assert_eq!(said, ["linearizability"]);
+}
+
+/// Each of many that may have happened doubles the search, and no choice of them explains the value.
+#[test]
+fn a_search_that_gives_up_does_not_pass() {
+    let may_have = |bit: u64| Operation {
+        action: Action::Add(2_i64 << bit),
+        ..operation(bit + 1, 1, 2, Outcome::Unknown)
+    };
+    let odd = Operation {
+        action: Action::Get,
+        ..operation(100, 3, 4, Outcome::Ok(seen(1, 1, 1)))
+    };
+    let operations = (0..40).map(may_have).chain([odd]).collect();
+    let said = said(&history(operations), &Notes::default(), &[]);
+    assert_eq!(said, ["linearizability"]);
+}
+
+#[test]
 fn a_turn_number_that_comes_twice_is_a_lost_write() {
     let first = operation(1, 1, 4, Outcome::Ok(seen(1, 1, 1)));
     let other = operation(2, 2, 3, Outcome::Ok(seen(1, 2, 1)));
@@ -101,10 +125,28 @@ fn an_effect_of_what_has_failed_is_noticed() {
 
 #[test]
 fn half_an_object_is_noticed() {
-    let mut audits = audit(0);
-    audits[0].1.rows = [1, 0];
-    let said = said(&History::default(), &Notes::default(), &audits);
-    assert_eq!(said, ["all-or-nothing"]);
+    let (mut without_a_row, mut without_an_alarm) = (audit(0), audit(0));
+    without_a_row[0].1.rows = [1, 0];
+    without_an_alarm[0].1.rang_rows.clear();
+    for audits in [without_a_row, without_an_alarm] {
+        let said = said(&History::default(), &Notes::default(), &audits);
+        assert_eq!(said, ["all-or-nothing"]);
+    }
+    let whole = Read {
+        seen: seen(1, 1, 1),
+        rows: [1, 1],
+    };
+    assert_eq!(read_is_whole("a", &whole), Ok(()));
+    let half = Read {
+        rows: [0, 1],
+        ..whole
+    };
+    assert_eq!(of(read_is_whole("a", &half)), "all-or-nothing");
+}
+
+/// Of a verdict against one answer.
+fn of(verdict: Result<(), Violation>) -> &'static str {
+    verdict.unwrap_err().of
 }
 
 #[test]
@@ -132,6 +174,79 @@ fn an_alarm_rings_once_and_not_early_and_knows_its_failures() {
         let said = said(&history, &notes, &audit(rang));
         assert_eq!(said, ["alarm-at-least-once"], "{notes:?}, {rang}");
     }
+}
+
+#[test]
+fn an_alarm_that_nobody_set_or_that_was_refused_does_not_ring() {
+    let nobody = History::default();
+    assert_eq!(
+        said(&nobody, &Notes::default(), &audit(1)),
+        ["alarm-at-least-once"]
+    );
+    let mut refused = History::default();
+    refused.alarms.push(SetAlarm {
+        object: "a".to_owned(),
+        name: "w1/0".to_owned(),
+        due_ms: None,
+        is_refused: true,
+    });
+    assert_eq!(said(&refused, &Notes::default(), &audit(0)), [""; 0]);
+    assert_eq!(
+        said(&refused, &Notes::default(), &audit(1)),
+        ["alarm-at-least-once"]
+    );
+    let mut of_a_failed_turn = audit(0);
+    let audit = &mut of_a_failed_turn[0].1;
+    for rang in [&mut audit.rang, &mut audit.rang_rows] {
+        rang.insert("refused-7".to_owned(), 1);
+    }
+    let said = said(&refused, &Notes::default(), &of_a_failed_turn);
+    assert_eq!(said, ["all-or-nothing"]);
+}
+
+#[test]
+fn a_repeat_with_another_answer_is_noticed() {
+    let first = seen(1, 1, 1);
+    assert_eq!(repeat_is_the_same("a", first, first), Ok(()));
+    let again = repeat_is_the_same("a", first, seen(2, 1, 2));
+    assert_eq!(of(again), "idempotency");
+}
+
+#[test]
+fn frames_that_are_missing_or_go_back_are_noticed() {
+    let told = |number, turns| Told {
+        number,
+        seen: seen(turns, turns, 0),
+    };
+    let good = [told(1, 3), told(2, 3), told(3, 5)];
+    let mut order = SessionOrder::default();
+    for told in &good {
+        assert_eq!(order.take("a", told), Ok(()));
+    }
+    for bad in [told(2, 5), told(3, 5), told(5, 5), told(4, 4)] {
+        let mut order = SessionOrder::default();
+        good.iter().for_each(|told| order.take("a", told).unwrap());
+        assert_eq!(of(order.take("a", &bad)), "session-order", "{bad:?}");
+    }
+}
+
+#[test]
+fn errors_that_no_fault_explains_are_noticed() {
+    let namespace = abide::Namespace::new("subject").unwrap();
+    let object = abide_storage::Object {
+        id: abide::ObjectId::from_name(&namespace, "a"),
+        namespace,
+    };
+    let full = |waiting| CallError::Overloaded {
+        object: object.clone(),
+        waiting,
+    };
+    assert_eq!(error_may_be(&full(MAILBOX_MESSAGES_MAX)), Ok(()));
+    assert_eq!(of(error_may_be(&full(MAILBOX_MESSAGES_MAX + 1))), "bounded");
+    assert_eq!(
+        of(error_may_be(&CallError::Dropped)),
+        "lossless-passivation"
+    );
 }
 
 #[test]
