@@ -12,7 +12,8 @@ const EDGES: [u8; 8] = [0x00, 0x01, 0x7f, 0x80, 0xfb, 0xfc, 0xfd, 0xff];
 pub(crate) fn mutate(rng: &mut Rng, corpus: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = corpus[rng.usize(..corpus.len())].clone();
     for _ in 0..rng.usize(1..=4) {
-        change(rng, &mut bytes, &corpus[rng.clone().usize(..corpus.len())]);
+        let other = &corpus[rng.usize(..corpus.len())];
+        change(rng, &mut bytes, other);
     }
     bytes.truncate(SIZE_MAX_BYTES);
     bytes
