@@ -26,7 +26,8 @@ use self::sync::Problem;
 /// Field of the text that is meant when a call names none: the one y-codemirror's guide uses.
 const FIELD_DEFAULT: &str = "codemirror";
 /// Largest document, as stored. A newcomer gets all of it in one frame, which must fit into its
-/// session's outbound queue (1 MiB by default) together with everybody's awareness.
+/// session's outbound queue (2 MiB by default, 1 MiB in a runtime without the server) together with
+/// everybody's awareness.
 const SIZE_MAX_BYTES: u64 = 768 * 1024;
 
 /// A collaborative document.
