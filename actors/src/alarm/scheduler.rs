@@ -26,12 +26,14 @@ use crate::node::{Node, Target};
 use crate::registry::Limits;
 use crate::teeth::{Tooth, broken};
 
-/// Alarms read from the store at a time, and the size of the window they make.
+/// Alarms read from the store at a time, if the window has room for them…
 const PAGE_ALARMS: usize = 4_096;
+/// …and for how many at least: to read fewer is not worth it.
+const PAGE_ALARMS_MIN: usize = 256;
 /// The window's latest part is given up above this…
 const WINDOW_ALARMS_MAX: usize = 4 * PAGE_ALARMS;
 /// …down to this, which leaves room for a page.
-const ROOM_FOR_PAGE_MAX: usize = WINDOW_ALARMS_MAX - PAGE_ALARMS;
+const WINDOW_ALARMS_KEPT: usize = WINDOW_ALARMS_MAX - PAGE_ALARMS;
 /// Overdue alarms (all that fell due while the node was down) start at most this many at a time…
 const BURST_ALARMS: usize = 64;
 /// …and this far apart, so that a restart is not a stampede.
@@ -219,11 +221,14 @@ impl Scheduler {
     async fn load(&self, node: &Node, after: Option<ScheduledAlarm>) -> bool {
         // Without an end the window keeps every alarm that is set while the page is read: the
         // page may be older than it.
-        let end_before = self.window.lock().end.take();
-        match node.store.alarms(after, PAGE_ALARMS).await {
+        let (end_before, limit) = {
+            let mut window = self.window.lock();
+            (window.end.take(), window.room().max(PAGE_ALARMS_MIN))
+        };
+        match node.store.alarms(after, limit).await {
             Ok(page) => {
                 // Parked alarms lie behind all others: a page that reaches them was the last.
-                let is_full = page.len() == PAGE_ALARMS;
+                let is_full = page.len() == limit;
                 let page_end = page.last().filter(|last| is_full && last.due < PARKED_FROM);
                 let mut window = self.window.lock();
                 window.end = earlier(page_end.cloned(), window.end.take());
@@ -252,17 +257,23 @@ impl Window {
             // By the alarms' own times, not by those to fire at: what has been put off has taken its
             // place in its object's budget, and would take another one when it is read again.
             let mut alarms: Vec<_> = self.alarms.iter().map(|(_, alarm)| alarm).collect();
-            let (_, end, _) = alarms.select_nth_unstable(ROOM_FOR_PAGE_MAX - 1);
+            let (_, end, _) = alarms.select_nth_unstable(WINDOW_ALARMS_KEPT - 1);
             let end = end.clone();
             self.alarms.retain(|(_, alarm)| *alarm <= end);
             self.end = Some(end);
         }
     }
 
-    /// Whether a page fits in. Without this a window full of what was put off would give up with each
-    /// page what it had just read.
+    /// How many alarms the next page may have. A window full of what was put off would give up with
+    /// each larger one what it had just read.
+    fn room(&self) -> usize {
+        let room = WINDOW_ALARMS_MAX.saturating_sub(self.alarms.len());
+        room.min(PAGE_ALARMS)
+    }
+
+    /// Whether it is worth to read one.
     fn has_room(&self) -> bool {
-        self.alarms.len() <= ROOM_FOR_PAGE_MAX
+        self.room() >= PAGE_ALARMS_MIN
     }
 
     /// Where to read on, when all that is due before the window's end has been taken out. What
