@@ -148,7 +148,6 @@ impl Catalog {
         if before >= most {
             node.evictor.crowded();
         }
-        slot.usage.begin();
         // Made here, not in the task: a task that is dropped before it ever ran gives back, too.
         let mut owner = Owner {
             node: node.clone(),
@@ -158,6 +157,7 @@ impl Catalog {
         node.tasks
             .spawn(TaskKind::Object, "activation", async move {
                 loop {
+                    owner.slot.usage.begin();
                     let live = Live::claim(&owner.slot);
                     activation::run(&owner.node, &owner.slot).await;
                     drop(live);

@@ -80,7 +80,7 @@ impl Payload {
     }
 
     /// Reads a value. Structs come from maps by name and from arrays by position; no bytes read
-    /// as an empty array.
+    /// as an empty map.
     ///
     /// # Errors
     /// [`InvalidPayload`], with the path to what does not fit.

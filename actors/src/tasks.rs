@@ -1,7 +1,9 @@
 //! The seam of tasks: every task of the runtime is started here, is counted, and is waited for.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 
+use futures_util::FutureExt;
 use tokio_util::task::TaskTracker;
 
 /// The tasks of a node.
@@ -18,8 +20,8 @@ pub enum TaskKind {
 }
 
 impl Tasks {
-    /// Starts a task. A panic inside it is logged with its name by the panic hook; it never takes
-    /// the node with it.
+    /// Starts a task. A panic inside it ends the task and never the node; of one that should have
+    /// lived as long as the node it is an error in the log.
     pub fn spawn<F>(&self, kind: TaskKind, name: &'static str, future: F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -27,8 +29,13 @@ impl Tasks {
         match kind {
             TaskKind::Object => self.spawn_now(future),
             TaskKind::Background => self.spawn_now(async move {
-                future.await;
-                tracing::debug!(task = name, "background task ended");
+                match AssertUnwindSafe(future).catch_unwind().await {
+                    Ok(()) => tracing::debug!(task = name, "background task ended"),
+                    Err(_panic) => tracing::error!(
+                        task = name,
+                        "a background task has panicked: what it did is not done any more, restart the server"
+                    ),
+                }
             }),
         }
     }
