@@ -332,3 +332,32 @@ fn fire(node: &Arc<Node>, alarm: ScheduledAlarm, under_way: UnderWay) {
         node.alarms.put_off(node, alarm, TRY_AGAIN);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use abide_storage::{Namespace, Object, ObjectId};
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn a_window_that_overflows_keeps_the_earliest_alarms_whatever_was_put_off() {
+        let alarm = |due: usize| ScheduledAlarm {
+            due: Timestamp(due as u64),
+            object: Object {
+                namespace: Namespace::new("bell").unwrap(),
+                id: ObjectId::from_bytes([7; 32]),
+            },
+            name: Bytes::new(),
+        };
+        let mut window = Window::default();
+        // The earliest of all was put off behind all others.
+        window.insert(Timestamp(u64::MAX), alarm(0));
+        for due in 1..=WINDOW_ALARMS_MAX {
+            window.insert(Timestamp(due as u64), alarm(due));
+        }
+        assert_eq!(window.alarms.len(), WINDOW_ALARMS_KEPT);
+        assert_eq!(window.end, Some(alarm(WINDOW_ALARMS_KEPT - 1)));
+        assert_eq!(window.room(), PAGE_ALARMS);
+    }
+}
