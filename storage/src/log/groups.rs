@@ -32,10 +32,15 @@ impl Group {
     }
 }
 
-/// Sequence of the first commit in the log's files; `None` when there are none.
+/// Sequence of the first commit in the log's files from which on no segment is missing; `None` when there are none. One
+/// that could not be removed may lie before a gap.
 pub(crate) fn first_sequence(disk: &dyn Disk, folder: &Path) -> Result<Option<u64>, ReplayError> {
     let segments = open_segments(disk, folder)?;
-    Ok(segments.first().map(|first| first.header.first_sequence))
+    let gap = segments
+        .windows(2)
+        .rposition(|pair| pair[1].header.number - pair[0].header.number > 1);
+    let first = segments.get(gap.map_or(0, |gap| gap + 1));
+    Ok(first.map(|first| first.header.first_sequence))
 }
 
 /// Hands every group with a commit after `after`, and none after `up_to`, to `visit`, in order.
@@ -113,4 +118,25 @@ fn read_record(open: &OpenSegment, offset: u64) -> io::Result<Vec<u8>> {
     let read = open.file.read_at(&mut bytes, offset)?;
     bytes.truncate(read);
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{RealDisk, segment_path};
+    use super::*;
+    use crate::log::create;
+
+    /// A used segment that could not be removed, as those after it were, is not where the log begins.
+    #[test]
+    fn the_log_begins_after_a_missing_segment() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 1..=3 {
+            let first = (number, number * 10);
+            create(&RealDisk, folder.path(), first, 64 << 10).unwrap();
+        }
+        let begins = || first_sequence(&RealDisk, folder.path()).unwrap();
+        assert_eq!(begins(), Some(10));
+        std::fs::remove_file(segment_path(folder.path(), 2)).unwrap();
+        assert_eq!(begins(), Some(30));
+    }
 }
