@@ -72,7 +72,7 @@ pub(super) fn open_past(
 /// are replayed.
 ///
 /// The new store is a timeline of its own. Its epochs begin above all that the old one had
-/// given out.
+/// given out by the newest file in `from`.
 ///
 /// # Errors
 /// [`HistoryError`]; what was made of the folder so far is no data folder, and is named as an
