@@ -113,7 +113,7 @@ pub(crate) fn run(
     let _lock = repository.lock()?;
     repository.remove_drafts()?;
     let there = Past::of_repository(&repository)?;
-    let (found, wanted) = (there.last_commit(), source.last_commit());
+    let (found, wanted) = (there.last_known(), source.last_commit());
     if found > wanted {
         let path = to.clone();
         return Err(HistoryError::Ahead {

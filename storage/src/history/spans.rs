@@ -187,6 +187,12 @@ impl Past {
         lasts.max().unwrap_or(0)
     }
 
+    /// The last commit that anything knows of: a base may end behind the commits.
+    pub(super) fn last_known(&self) -> u64 {
+        let bases = self.bases.iter().map(|base| base.header.last);
+        bases.max().unwrap_or(0).max(self.last_commit())
+    }
+
     /// Where the commits end that follow the newest base, or the beginning of the store when there
     /// is no base; `None` when there is neither.
     pub(super) fn end_of_newest_start(&self) -> Option<u64> {

@@ -161,6 +161,15 @@ async fn backups_of_another_store_are_not_mixed() {
         ),
         "{error}"
     );
+    // Nor over a base alone, as a first backup leaves that was cut short.
+    for path in files(other.path(), "commits") {
+        fs::remove_file(path).unwrap();
+    }
+    let refused = backup(young.path(), &Backup::to(other.path()), &mut |_| {});
+    assert!(
+        matches!(refused, Err(HistoryError::Ahead { found: 30, .. })),
+        "{refused:?}"
+    );
     written.start().await;
 }
 
