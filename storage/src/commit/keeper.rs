@@ -81,8 +81,12 @@ impl Keeper {
         let _guard = PanicGuard(self.shared.clone(), "the history thread panicked");
         while let Some(checkpoint) = self.wait() {
             self.keep(checkpoint);
-            if let Err(error) = self.retain() {
-                tracing::warn!(%error, "history could not be brought within its limits");
+            match self.retain() {
+                // A base that a shutdown cuts short is written after the next start.
+                Ok(()) | Err(HistoryError::Interrupted) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "history could not be brought within its limits");
+                }
             }
         }
     }

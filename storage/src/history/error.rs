@@ -98,8 +98,8 @@ pub enum HistoryError {
     /// The engine cannot be read or written.
     #[error(transparent)]
     Engine(#[from] ReadError),
-    /// It was told to stop: the store is being shut down.
-    #[error("interrupted: the store is shutting down")]
+    /// It was told to stop: the store is being shut down, or has failed.
+    #[error("interrupted: the store is shutting down, or has failed")]
     Interrupted,
     /// There is no space.
     #[error("the disk of {} is full: free some space and try again", path.display())]
