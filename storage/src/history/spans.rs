@@ -82,6 +82,15 @@ enum Place {
     Log(PathBuf),
 }
 
+impl Stretch {
+    fn path(&self) -> &Path {
+        match &self.place {
+            Place::File(found) => &found.path,
+            Place::Log(folder) => folder,
+        }
+    }
+}
+
 /// All that is known of a timeline in one place.
 #[derive(Debug)]
 pub(super) struct Past {
@@ -248,7 +257,11 @@ impl Past {
             if stretch.last <= done || done >= up_to {
                 continue;
             }
-            assert!(stretch.first <= done + 1, "a plan has no gap");
+            if stretch.first > done + 1 {
+                // A plan has no gap: somebody has removed a file meanwhile.
+                let problem = format!("the commits from {} on are missing before it", done + 1);
+                return Err(HistoryError::corrupt(stretch.path(), 0, problem));
+            }
             let range = (done, up_to.min(stretch.last));
             match &stretch.place {
                 Place::File(found) => groups::read_file(&*self.disk, &found.path, range, visit)?,
@@ -486,5 +499,26 @@ mod tests {
         assert_eq!(plan.replay, (0, 6));
         let before = past.plan(Target::Time(Timestamp(1))).unwrap();
         assert_eq!(before.replay, (0, 0));
+    }
+
+    #[test]
+    fn a_file_that_goes_meanwhile_is_named_and_no_panic() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let repository =
+            Repository::open_or_create(disk, folder.path(), Timeline::random()).unwrap();
+        let mut writer = groups::GroupWriter::new(&RealDisk, folder.path(), repository.origin(1));
+        let group = Group {
+            first_sequence: 7,
+            count: 1,
+            time: Timestamp(1),
+            payload: Bytes::from("commit"),
+        };
+        writer.push(&group).unwrap();
+        writer.finish().unwrap();
+        let past = Past::of_repository(&repository).unwrap();
+        let error = past.read((3, 7), &mut |_| Ok(())).unwrap_err().to_string();
+        assert!(error.contains("7.commits"), "{error}");
+        assert!(error.contains("commits from 4 on are missing"), "{error}");
     }
 }
