@@ -79,6 +79,10 @@ impl Keeper {
     /// Runs until it is stopped.
     pub(super) fn run(&self) {
         let _guard = PanicGuard(self.shared.clone(), "the history thread panicked");
+        if let Err(error) = self.repository.remove_drafts() {
+            // Only space is at stake; a next draft of the same kind replaces it.
+            tracing::warn!(%error, "an unfinished file of history stays behind");
+        }
         while let Some(checkpoint) = self.wait() {
             self.keep(checkpoint);
             match self.retain() {

@@ -220,7 +220,7 @@ impl Repository {
     }
 
     /// Removes what a crash left of files that were not finished.
-    pub(super) fn remove_drafts(&self) -> Result<(), HistoryError> {
+    pub(crate) fn remove_drafts(&self) -> Result<(), HistoryError> {
         let io_error = |error| HistoryError::io(&self.folder, error);
         for path in self.disk.list(&self.folder).map_err(io_error)? {
             if path.extension().is_some_and(|extension| extension == "tmp") {

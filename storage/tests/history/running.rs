@@ -202,6 +202,26 @@ async fn a_gap_in_history_ends_with_a_new_base() {
     written.compare_from(&path, spans[0].first, 2).await;
 }
 
+/// It would take space beyond the limit until a next base, which may be days away.
+#[tokio::test]
+async fn what_a_kill_left_of_a_base_goes_with_the_next_start() {
+    let mut written = Written::new(remembering(EngineKind::Redb), 27);
+    written.start().await;
+    written.crash();
+    let draft = written.path().join("history/base.tmp");
+    std::fs::write(&draft, "half").unwrap();
+    written.start().await;
+    let patience = async {
+        while draft.exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), patience)
+        .await
+        .unwrap();
+    written.shutdown().await;
+}
+
 /// An error of the disk while commits are copied into history is none of the service's.
 #[tokio::test]
 async fn service_goes_on_when_history_cannot_be_written() {
