@@ -129,6 +129,9 @@ pub(super) fn write_new(path: &Path, text: &str) -> Result<()> {
         .and_then(|(mut file, mut unfinished)| {
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
+            // Its name, too, is to outlast a loss of power.
+            let folder = path.parent().filter(|folder| *folder != Path::new(""));
+            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
             unfinished.0 = None;
             Ok(())
         });
