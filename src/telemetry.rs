@@ -2,16 +2,16 @@
 
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use abide_actors::{AlarmStats, Memory, NamespaceInfo, Stats};
+use abide_actors::{AlarmStats, NamespaceInfo, Stats};
 use abide_storage::StoreMetrics;
 use http::StatusCode;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, LogFormat};
-use crate::http::{Admission, App};
+use crate::http::App;
 use crate::memory;
 
 /// Starts logging to standard error, unless the program has a subscriber of its own.
@@ -70,70 +70,59 @@ impl Metrics {
 }
 
 /// Everything there is to read when the metrics are asked for.
-struct Snapshot<'a> {
-    http: &'a Metrics,
+struct Snapshot {
+    app: Arc<App>,
     runtime: Stats,
     alarms: AlarmStats,
-    uptime: Duration,
-    memory: &'a Memory,
-    admission: &'a Admission,
 }
 
-/// One metric. Names end in their unit, counters in `_total`.
-struct Metric {
+/// One metric of an `S`. Names end in their unit, counters in `_total`.
+struct Metric<S> {
     name: &'static str,
     kind: &'static str,
     help: &'static str,
-    read: fn(&Snapshot<'_>) -> u64,
+    read: fn(&S) -> u64,
 }
 
-/// One metric of the store.
-struct StoreMetric {
-    name: &'static str,
-    kind: &'static str,
-    help: &'static str,
-    read: fn(&StoreMetrics) -> u64,
-}
-
-static METRICS: &[Metric] = &[
+static METRICS: &[Metric<Snapshot>] = &[
     Metric {
         name: "abide_uptime_seconds",
         kind: "gauge",
         help: "Time since the server started.",
-        read: |s| s.uptime.as_secs(),
+        read: |s| s.app.uptime().as_secs(),
     },
     Metric {
         name: "abide_connections",
         kind: "gauge",
         help: "Connections open on both listeners that still speak HTTP.",
         read: |s| {
-            let closed = load(&s.http.connections_closed);
-            load(&s.http.connections_accepted).saturating_sub(closed)
+            let closed = load(&s.app.metrics.connections_closed);
+            load(&s.app.metrics.connections_accepted).saturating_sub(closed)
         },
     },
     Metric {
         name: "abide_connections_accepted_total",
         kind: "counter",
         help: "Connections taken on both listeners.",
-        read: |s| load(&s.http.connections_accepted),
+        read: |s| load(&s.app.metrics.connections_accepted),
     },
     Metric {
         name: "abide_connections_refused_total",
         kind: "counter",
         help: "Connections answered with 503 because there were too many.",
-        read: |s| load(&s.http.connections_refused),
+        read: |s| load(&s.app.metrics.connections_refused),
     },
     Metric {
         name: "abide_frames_received_total",
         kind: "counter",
         help: "WebSocket messages from clients.",
-        read: |s| load(&s.http.frames_received),
+        read: |s| load(&s.app.metrics.frames_received),
     },
     Metric {
         name: "abide_frames_sent_total",
         kind: "counter",
         help: "WebSocket messages to clients.",
-        read: |s| load(&s.http.frames_sent),
+        read: |s| load(&s.app.metrics.frames_sent),
     },
     Metric {
         name: "abide_objects",
@@ -187,19 +176,19 @@ static METRICS: &[Metric] = &[
         name: "abide_memory_used_bytes",
         kind: "gauge",
         help: "Memory of objects, sessions and what waits for them, as counted.",
-        read: |s| s.memory.used_bytes() as u64,
+        read: |s| s.app.runtime.memory().used_bytes() as u64,
     },
     Metric {
         name: "abide_memory_max_bytes",
         kind: "gauge",
         help: "The most that may be: above it what needs more is refused.",
-        read: |s| s.memory.max_bytes() as u64,
+        read: |s| s.app.runtime.memory().max_bytes() as u64,
     },
     Metric {
         name: "abide_memory_refused_total",
         kind: "counter",
         help: "Messages and bodies refused because the memory was used up.",
-        read: |s| s.memory.refused_count(),
+        read: |s| s.app.runtime.memory().refused_count(),
     },
     Metric {
         name: "abide_resident_bytes",
@@ -211,25 +200,25 @@ static METRICS: &[Metric] = &[
         name: "abide_call_places",
         kind: "gauge",
         help: "Calls that may be handled at one time just now.",
-        read: |s| s.admission.places() as u64,
+        read: |s| s.app.admission.places() as u64,
     },
     Metric {
         name: "abide_calls_in_line",
         kind: "gauge",
         help: "Calls that wait for a place.",
-        read: |s| s.admission.in_line() as u64,
+        read: |s| s.app.admission.in_line() as u64,
     },
     Metric {
         name: "abide_calls_refused_total",
         kind: "counter",
         help: "Calls answered with 503 because too many were handled already.",
-        read: |s| s.admission.refused_count(),
+        read: |s| s.app.admission.refused_count(),
     },
     Metric {
         name: "abide_lag_micros",
         kind: "gauge",
         help: "How long a task that was ready last waited for a thread.",
-        read: |s| u64::try_from(s.admission.lag().as_micros()).unwrap_or(u64::MAX),
+        read: |s| u64::try_from(s.app.admission.lag().as_micros()).unwrap_or(u64::MAX),
     },
     Metric {
         name: "abide_alarms_in_flight",
@@ -258,44 +247,44 @@ static METRICS: &[Metric] = &[
 ];
 
 /// Those of a store with a commit log.
-static STORE_METRICS: &[StoreMetric] = &[
-    StoreMetric {
+static STORE_METRICS: &[Metric<StoreMetrics>] = &[
+    Metric {
         name: "abide_commits_total",
         kind: "counter",
         help: "Commits that have become durable.",
         read: |m| m.commits,
     },
-    StoreMetric {
+    Metric {
         name: "abide_commit_groups_total",
         kind: "counter",
         help: "Groups of commits written to the log: one write and one sync each.",
         read: |m| m.groups,
     },
-    StoreMetric {
+    Metric {
         name: "abide_logged_bytes_total",
         kind: "counter",
         help: "Bytes written to the commit log.",
         read: |m| m.logged_bytes,
     },
-    StoreMetric {
+    Metric {
         name: "abide_checkpoints_total",
         kind: "counter",
         help: "Checkpoints completed.",
         read: |m| m.checkpoints,
     },
-    StoreMetric {
+    Metric {
         name: "abide_overlay_bytes",
         kind: "gauge",
         help: "Commits that are in the log and not yet in the engine, as estimated.",
         read: |m| m.overlay_bytes,
     },
-    StoreMetric {
+    Metric {
         name: "abide_commit_queue_bytes",
         kind: "gauge",
         help: "Commits on their way to the disk.",
         read: |m| m.queue_bytes,
     },
-    StoreMetric {
+    Metric {
         name: "abide_store_failed",
         kind: "gauge",
         help: "1 when the store acknowledges nothing any more until a restart.",
@@ -308,37 +297,16 @@ fn load(counter: &AtomicU64) -> u64 {
 }
 
 /// The metrics in Prometheus' text format.
-pub(crate) fn render(app: &App) -> String {
+pub(crate) fn render(app: &Arc<App>) -> String {
     let snapshot = Snapshot {
-        http: &app.metrics,
+        app: app.clone(),
         runtime: app.runtime.stats(),
         alarms: app.runtime.alarm_stats(),
-        uptime: app.uptime(),
-        memory: app.runtime.memory(),
-        admission: &app.admission,
     };
     let mut text = String::new();
-    for Metric {
-        name,
-        kind,
-        help,
-        read,
-    } in METRICS
-    {
-        head(&mut text, name, kind, help);
-        sample(&mut text, name, "", read(&snapshot));
-    }
-    if let Some(store) = app.log_store.as_ref().map(|store| store.metrics()) {
-        for StoreMetric {
-            name,
-            kind,
-            help,
-            read,
-        } in STORE_METRICS
-        {
-            head(&mut text, name, kind, help);
-            sample(&mut text, name, "", read(&store));
-        }
+    table(&mut text, METRICS, &snapshot);
+    if let Some(store) = &app.log_store {
+        table(&mut text, STORE_METRICS, &store.metrics());
     }
     head(
         &mut text,
@@ -366,6 +334,14 @@ pub(crate) fn render(app: &App) -> String {
         |n| n.sessions,
     );
     text
+}
+
+/// Each metric with its one sample.
+fn table<S>(text: &mut String, metrics: &[Metric<S>], of: &S) {
+    for metric in metrics {
+        head(text, metric.name, metric.kind, metric.help);
+        sample(text, metric.name, "", (metric.read)(of));
+    }
 }
 
 /// One gauge with a sample for each namespace.
