@@ -15,7 +15,7 @@ use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
-use crate::memory;
+use crate::{memory, telemetry};
 pub(crate) use flags::Settings;
 pub use host_names::{HostNames, InvalidHostName};
 use settings::settings;
@@ -234,7 +234,7 @@ pub enum ConfigError {
         /// The largest.
         max: String,
     },
-    /// Two values that do not go together.
+    /// Values that do not go together, or one that cannot be understood.
     #[error("{0}")]
     Contradiction(String),
 }
@@ -282,6 +282,8 @@ impl Config {
             )
         } else if self.listen == self.admin_listen && self.listen.port() != 0 {
             format!("listen and admin_listen are both {}", self.listen)
+        } else if let Err(invalid) = telemetry::check_filter(&self.log_filter) {
+            format!("log_filter = '{}': {invalid}", self.log_filter)
         } else {
             return Ok(());
         };
@@ -450,6 +452,21 @@ mod tests {
             error.to_string(),
             "body_size_max = 1GiB is out of range: 1KiB to 64MiB"
         );
+    }
+
+    #[test]
+    fn a_log_filter_that_is_none_is_refused() {
+        let with = |log_filter: &str| Config {
+            log_filter: log_filter.to_owned(),
+            ..Config::default()
+        };
+        for right in ["", "off", "warn", "info,abide_storage=debug"] {
+            with(right).validate().unwrap();
+        }
+        for wrong in ["info,abide=debgu", "="] {
+            let said = with(wrong).validate().unwrap_err().to_string();
+            assert!(said.contains(wrong), "{said}");
+        }
     }
 
     #[test]

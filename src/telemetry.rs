@@ -28,6 +28,11 @@ pub(crate) fn start(config: &Config) {
     });
 }
 
+/// Whether every directive of a filter is understood; [`start`] leaves out what is not.
+pub(crate) fn check_filter(filter: &str) -> Result<(), impl std::fmt::Display> {
+    EnvFilter::builder().parse(filter).map(drop)
+}
+
 /// What the server itself counts; the rest is asked of the runtime.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
