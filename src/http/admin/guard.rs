@@ -73,14 +73,17 @@ fn only(headers: &HeaderMap, name: header::HeaderName) -> &str {
 
 /// Whether a `Host` is one that a page of another site cannot bear.
 fn is_ours(host: &str, names: &HostNames) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split_once(']').map_or("", |(literal, _port)| literal),
-        None => host.split_once(':').map_or(host, |(name, _port)| name),
+    let (name, port) = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').unwrap_or_default(),
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
     };
-    name.parse::<IpAddr>().is_ok()
+    let is_port = |text: &str| text.bytes().all(|digit| digit.is_ascii_digit());
+    let is_host = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+    let is_known = name.parse::<IpAddr>().is_ok()
         || name.eq_ignore_ascii_case("localhost")
         || name.to_ascii_lowercase().ends_with(".localhost")
-        || names.contain(name)
+        || names.contain(name);
+    is_host && is_known
 }
 
 fn is_json(media_type: &str) -> bool {
@@ -131,6 +134,9 @@ mod tests {
             "127.0.0.1.evil.example",
             "localhost.evil.example",
             "[::1",
+            "[::1]evil.example",
+            "[::1]:evil.example",
+            "127.0.0.1:7879@evil.example",
             "xlocalhost",
         ] {
             assert!(!passes(&Method::GET, &[("host", other)]), "{other}");
