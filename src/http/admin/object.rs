@@ -137,9 +137,9 @@ pub(super) async fn fork(
 ) -> Result<Json<Replaced>, Problem> {
     let (Path((namespace, name)), Query(terms)) = (address?, terms?);
     let deadline = own_deadline(&app);
-    let place = place(deadline).await?;
     let (_, Fork { to }) = json::read(&app, request, BODY_SIZE_MAX_BYTES).await?;
     let (to_namespace, to_name) = split_address(&to)?;
+    let place = place(deadline).await?;
     let target = app.runtime.target(to_namespace, to_name)?;
     let source = app.runtime.target(&namespace, &name)?;
     let at = terms.at.as_deref();
