@@ -54,3 +54,15 @@ impl Admin {
         line + "\n"
     }
 }
+
+/// A text of a client's or an actor's for people: one line, that tells a terminal nothing.
+pub(super) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char.is_control() {
+            true => plain.extend(char.escape_default()),
+            false => plain.push(char),
+        }
+    }
+    plain
+}

@@ -4,7 +4,7 @@ use clap::Args;
 use http::Method;
 use jiff::Timestamp;
 
-use super::admin::Admin;
+use super::admin::{Admin, plain};
 use super::object::ObjectName;
 use crate::admin_client::segment;
 use crate::error::Result;
@@ -99,7 +99,7 @@ fn describe(alarm: &ListedAlarm) -> String {
         (None, Some(why)) => format!("parked {} ({why})", moment(alarm.parked_at_ms.unwrap_or(0))),
         (None, None) => "parked".to_owned(),
     };
-    let mut line = format!("{when}\t{}\t'{}'", alarm.object, alarm.alarm);
+    let mut line = format!("{when}\t{}\t'{}'", alarm.object, plain(&alarm.alarm));
     if let Some(cron) = &alarm.cron {
         line.push_str(&format!("\tcron {cron}"));
     }
@@ -107,7 +107,7 @@ fn describe(alarm: &ListedAlarm) -> String {
         line.push_str(&format!("\t{} failures", alarm.retries));
     }
     if let Some(error) = &alarm.last_error {
-        line.push_str(&format!("\t{error}"));
+        line.push_str(&format!("\t{}", plain(error)));
     }
     line
 }
@@ -146,14 +146,14 @@ mod tests {
             due_ms: None,
             cron: None,
             retries: 4,
-            last_error: Some("it is broken".into()),
+            last_error: Some("it is\nbroken".into()),
             parked: Some("failures".into()),
             parked_at_ms: Some(1_767_225_602_000),
             ..pending
         };
         assert_eq!(
             describe(&parked),
-            "parked 2026-01-01T00:00:02Z (failures)\tchat/id:0\t'tea'\t4 failures\tit is broken"
+            "parked 2026-01-01T00:00:02Z (failures)\tchat/id:0\t'tea'\t4 failures\tit is\\nbroken"
         );
     }
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 use http::Method;
 
-use super::admin::Admin;
+use super::admin::{Admin, plain};
 use super::object::{ObjectName, Terms};
 use crate::admin_client::segment;
 use crate::error::Result;
@@ -39,7 +39,11 @@ impl ForkObject {
         let client = self.admin.client()?;
         let replaced: Replaced = client.change(Method::POST, &path, &Fork { to }).await?;
         self.admin.print(&replaced, |replaced| {
-            format!("{} is at version {}", replaced.object, replaced.version)
+            format!(
+                "{} is at version {}",
+                plain(&replaced.object),
+                replaced.version
+            )
         });
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use http::Method;
 
-use super::admin::Admin;
+use super::admin::{Admin, plain};
 use super::object::{ObjectName, Terms, read};
 use crate::error::{Error, Result};
 use crate::protocol::{ObjectFile, Replaced};
@@ -48,7 +48,11 @@ impl Import {
         let client = self.admin.client()?;
         let replaced: Replaced = client.change_with(Method::PUT, &path, text.into()).await?;
         self.admin.print(&replaced, |replaced| {
-            format!("{} is at version {}", replaced.object, replaced.version)
+            format!(
+                "{} is at version {}",
+                plain(&replaced.object),
+                replaced.version
+            )
         });
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::admin::Admin;
+use super::admin::{Admin, plain};
 use crate::admin_client::segment;
 use crate::error::Result;
 use crate::protocol::{ListedObject, Listing};
@@ -30,7 +30,7 @@ impl Objects {
         let mut lines = client.lines::<ListedObject, Listing>(&path).await?;
         while let Some(object) = lines.next().await? {
             self.admin.output(&object, |object| {
-                let name = object.name.as_deref().unwrap_or("-");
+                let name = object.name.as_deref().map_or("-".to_owned(), plain);
                 format!("{}\tversion {}\t{name}", object.id, object.version)
             })?;
         }

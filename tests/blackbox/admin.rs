@@ -68,6 +68,17 @@ mod objects {
     }
 
     #[tokio::test]
+    async fn a_name_is_one_line_whatever_it_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Abide::start(folder.path());
+        let path = "/v1/counter/a%0Ab%1B%5B2Jc%C3%A9/increment";
+        assert_eq!(post(server.addr, path, "[1]").await.status, 200);
+        let text = String::from_utf8(list(&server, &[]).stdout).unwrap();
+        assert_eq!(text.lines().count(), 2, "{text:?}");
+        assert!(text.contains("\ta\\nb\\u{1b}[2Jcé\n"), "{text:?}");
+    }
+
+    #[tokio::test]
     async fn what_the_listing_does_not_take_is_refused() {
         let server = server().await;
         let path = "/admin/v1/objects/tally?preffix=a";
