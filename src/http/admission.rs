@@ -244,6 +244,7 @@ impl Drop for InLine<'_> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::Ordering;
     use std::time::Duration;
 
     use abide_actors::Deadline;
@@ -313,5 +314,30 @@ mod tests {
         assert_eq!(admission.places(), 4_096);
         assert_eq!(admission.free.available_permits(), 4_096);
         assert_eq!(admission.share(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_place_is_lost_or_made_whatever_the_lag_does() {
+        for seed in 0..200 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let admission = Arc::new(Admission::new(random.usize(1..300), random.usize(1..4)));
+            let mut held = Vec::new();
+            for _ in 0..500 {
+                match random.u8(0..3) {
+                    0 if admission.free.available_permits() > 0 => {
+                        held.push(admission.enter(in_a_minute()).await.unwrap());
+                    }
+                    1 if !held.is_empty() => {
+                        held.swap_remove(random.usize(..held.len()));
+                    }
+                    _ => admission.observe(LAG_MAX * random.u32(0..40) / 10),
+                }
+                let there_are = admission.places() + admission.owed.load(Ordering::Relaxed);
+                let known = admission.free.available_permits() + held.len();
+                assert_eq!(there_are, known, "seed {seed}");
+                let bounds = admission.places_min..=admission.places_max;
+                assert!(bounds.contains(&admission.places()), "seed {seed}");
+            }
+        }
     }
 }
