@@ -56,17 +56,17 @@ fn structure(reader: &mut Reader<'_>) -> Result<u64, Malformed> {
     if info == GARBAGE || info == SKIP {
         return clock(reader);
     }
-    if info & HAS_LEFT != 0 {
-        id(reader)?;
-    }
-    if info & HAS_RIGHT != 0 {
-        id(reader)?;
+    let left = (info & HAS_LEFT != 0).then(|| id(reader)).transpose()?;
+    let right = (info & HAS_RIGHT != 0).then(|| id(reader)).transpose()?;
+    // The CRDT would put it where a replica made anew does not.
+    if left.is_some() && left == right {
+        return Err(Malformed::Content("a change between a place and itself"));
     }
     // Without neighbours it says where it belongs: a root by name, or another item.
     if info & (HAS_LEFT | HAS_RIGHT) == 0 {
         match reader.number()? {
             1 => drop(reader.text()?),
-            _ => id(reader)?,
+            _ => drop(id(reader)?),
         }
         if info & HAS_PARENT_KEY != 0 {
             reader.text()?;
@@ -163,9 +163,9 @@ fn value(reader: &mut Reader<'_>, depth_left: u32) -> Result<(), Malformed> {
     Ok(())
 }
 
-fn id(reader: &mut Reader<'_>) -> Result<(), Malformed> {
-    reader.number()?;
-    clock(reader).map(drop)
+/// A client, and a clock of it.
+fn id(reader: &mut Reader<'_>) -> Result<(u64, u64), Malformed> {
+    Ok((reader.number()?, clock(reader)?))
 }
 
 fn clock(reader: &mut Reader<'_>) -> Result<u64, Malformed> {

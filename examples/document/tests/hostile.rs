@@ -160,6 +160,17 @@ fn a_change_whose_predecessor_is_missing_is_kept_like_one_that_is_shown() {
     });
 }
 
+/// Found by fuzzing: a live document showed it elsewhere than the same document made anew.
+#[test]
+fn a_change_between_a_place_and_itself_is_refused() {
+    let between = |right: u8| {
+        let neighbours = [1, 1, 2, 0, 0xc4, 1, 1, 1, right];
+        [&neighbours[..], b"\x02ab\0"].concat()
+    };
+    assert!(decode(&between(2)).is_ok());
+    assert!(decode(&between(1)).is_err());
+}
+
 proptest! {
     /// Whatever is done to an update, reading it ends in an answer: no panic, no abort.
     #[test]
