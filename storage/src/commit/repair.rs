@@ -48,6 +48,8 @@ const UNKNOWN_SEQUENCES: u64 = 1 << 32;
 /// Sequences left out when anything is lost. A backup may have it: the gap makes the next one begin with a base, instead of
 /// adding commits to a state that the store no longer has.
 const LOST_SEQUENCES: u64 = 1;
+/// A checkpoint beyond it is damage, so that sequences can be added to every other one.
+const CHECKPOINT_MAX: u64 = u64::MAX / 2;
 
 /// Repairs the data folder of a stopped server as far as `request.mode` allows. Blocks; reads all of it, and copies
 /// its engine twice.
@@ -197,7 +199,8 @@ impl Site<'_> {
         };
         let problem = match engine.get(&key::meta()).map_err(unreadable)? {
             Some(bytes) => match key::decode_value::<Meta>(&bytes) {
-                Ok(meta) => return Ok((meta, false)),
+                Ok(meta) if meta.checkpoint <= CHECKPOINT_MAX => return Ok((meta, false)),
+                Ok(meta) => format!("it claims commit {}, which cannot be", meta.checkpoint),
                 Err(error) => error.to_string(),
             },
             None => {

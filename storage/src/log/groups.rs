@@ -28,7 +28,8 @@ impl Group {
     /// Sequence of its last commit.
     pub(crate) fn last_sequence(&self) -> u64 {
         // A group of none cannot be in a log that was ever opened; it would only repeat a number.
-        (self.first_sequence + u64::from(self.count)).saturating_sub(1)
+        let next = self.first_sequence.saturating_add(u64::from(self.count));
+        next.saturating_sub(1)
     }
 }
 

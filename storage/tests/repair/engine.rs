@@ -143,14 +143,14 @@ async fn a_header_with_the_last_version_there_is_is_set_by_the_log() {
 #[tokio::test]
 async fn the_checkpoint_is_made_anew_from_the_log() {
     let damaged = Damaged::in_log().await;
-    for lost in [true, false] {
-        let key = b"\x01store".to_vec();
+    // Absent; damaged; and damaged to something that decodes, to the last commit there can be.
+    let last = [&b"\x01\x01\xfd"[..], &[0xff; 8]].concat();
+    for value in [None, Some(b"no meta".to_vec()), Some(last)] {
         damaged.change_rows(|_| {
-            if lost {
-                removal(key)
-            } else {
-                put(key, "no meta")
-            }
+            vec![Row {
+                key: Bytes::from("\x01store"),
+                value: value.map(Bytes::from),
+            }]
         });
         let report = damaged.repaired();
         assert_eq!((report.steps_count, report.lossy_count), (1, 0));
