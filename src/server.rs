@@ -71,7 +71,8 @@ impl Builder {
     /// as many threads as they say, [runs](Self::run), and prints why when that fails.
     ///
     /// Exit codes: 0 after a drain, 1 when the server could not start, 2 for a malformed
-    /// command line, 130 or 143 when a second signal cut the drain short. Of the other commands:
+    /// command line, 130 or 143 when a signal came before it served, or a second one cut the drain
+    /// short. Of the other commands:
     /// 0 done, 1 failed or refused, 2 malformed, 3 no server answers, 4 the outcome is unknown.
     pub fn main(mut self) -> ExitCode {
         let outcome = self.settle_task().and_then(|task| match task {
@@ -198,7 +199,15 @@ impl Builder {
         }
         raise_open_files_limit();
         let mut signals = StopSignals::catch().map_err(Error::Process)?;
-        let running = self.start().await?;
+        let running = tokio::select! {
+            biased; // one that has started is drained
+            running = self.start() => running?,
+            code = signals.next() => {
+                tracing::warn!("asked to stop before it served");
+                // An opening that is cut short is finished by the next one.
+                std::process::exit(code)
+            }
+        };
         stdout::print(&format!("{}\n", running.greeting()));
         signals.next().await;
         let second = async {

@@ -1,18 +1,22 @@
 //! SIGTERM: nothing acknowledged is lost, nobody is left hanging, exit code 0.
 
+use std::fs::File;
 use std::net::SocketAddr;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use abide::Config;
 use abide::config::Span;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::support::http::{Client, get};
 use crate::support::objects::{door, waiting};
-use crate::support::process::Abide;
+use crate::support::process::{Abide, command};
 use crate::support::socket::Socket;
 use crate::support::{PATIENCE, config, server, server_with};
 
@@ -174,4 +178,40 @@ async fn many_sessions_hear_of_the_drain() {
     }
     assert_eq!(closed.load(Ordering::Relaxed), 50);
     assert_eq!(running.wait().code(), Some(0));
+}
+
+#[test]
+fn a_start_that_takes_long_can_be_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let format = folder.path().join("FORMAT");
+    // Reading it ends when its writer closes it.
+    assert!(
+        Command::new("mkfifo")
+            .arg(&format)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let mut child = command()
+        .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+        .arg("--data")
+        .arg(folder.path())
+        .spawn()
+        .unwrap();
+    // Opens when the server does, which is in the middle of opening its folder then.
+    let writer = File::options().write(true).open(&format).unwrap();
+    kill_process(
+        Pid::from_raw(child.id().cast_signed()).unwrap(),
+        Signal::TERM,
+    )
+    .unwrap();
+    let pause = Duration::from_millis(10);
+    let mut left = PATIENCE;
+    while child.try_wait().unwrap().is_none() && !left.is_zero() {
+        std::thread::sleep(pause);
+        left = left.saturating_sub(pause);
+    }
+    // Lets a server go on that waits for it all the same.
+    drop(writer);
+    assert_eq!(child.wait().unwrap().code(), Some(143));
 }
