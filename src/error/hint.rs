@@ -17,6 +17,9 @@ pub(super) fn of_open(error: &OpenError) -> String {
             with_check(log.and_then(Path::parent))
         }
         OpenError::Engine { path, .. } => with_check(path.parent()),
+        OpenError::RepairCutShort { path } => {
+            format!("; `abide repair --data {}` finishes it", path.display())
+        }
         // Their own words say what to do, and no command does it.
         OpenError::InUse { .. }
         | OpenError::NewerFormat { .. }

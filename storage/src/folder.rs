@@ -8,6 +8,7 @@
 //!   engine/   whatever the engine keeps
 //!   history/  what is kept of the past (`history.rs`)
 //!   RESTORING while a restore makes the folder; there is no FORMAT then
+//!   REPAIRING while a repair changes the folder that loses something
 //! ```
 
 use std::fs::TryLockError;
@@ -21,6 +22,8 @@ use crate::log::{Disk, FileLock, is_disk_full};
 const FORMAT: u32 = 1;
 /// Lies in a folder while a restore makes it.
 const RESTORING: &str = "RESTORING";
+/// Lies in a folder while a repair changes it that loses something.
+const REPAIRING: &str = "REPAIRING";
 const TITLE: &str = "abide data folder";
 
 /// An open data folder; locked until it is dropped.
@@ -104,6 +107,12 @@ pub enum OpenError {
         /// What the engine says.
         problem: String,
     },
+    /// A repair that loses something was cut short.
+    #[error("a repair of {} was cut short", path.display())]
+    RepairCutShort {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The path names something else.
     #[error("{} is a file: name a folder for the data, one that exists or one to be made", path.display())]
     NotAFolder {
@@ -164,6 +173,7 @@ impl Folder {
         if is_new && !check(disk, path, engine)? {
             create(disk, path, engine).map_err(io_error)?;
         }
+        refuse_half_repaired(disk, path)?;
         for folder in FOLDERS {
             disk.create_folder(&path.join(folder)).map_err(io_error)?;
         }
@@ -176,6 +186,16 @@ impl Folder {
 
     /// Locks a folder that exists, and says which engine it was made with. Makes nothing.
     pub(crate) fn open_existing(
+        disk: &dyn Disk,
+        path: &Path,
+    ) -> Result<(Self, EngineKind), OpenError> {
+        let opened = Self::open_for_repair(disk, path)?;
+        refuse_half_repaired(disk, path)?;
+        Ok(opened)
+    }
+
+    /// As [`open_existing`](Self::open_existing), also when a repair was cut short.
+    pub(crate) fn open_for_repair(
         disk: &dyn Disk,
         path: &Path,
     ) -> Result<(Self, EngineKind), OpenError> {
@@ -228,6 +248,28 @@ impl Folder {
     pub(crate) fn finish_restore(self, disk: &dyn Disk, engine: EngineKind) -> io::Result<()> {
         create(disk, &self.path, engine)?;
         disk.remove(&self.path.join(RESTORING))
+    }
+
+    /// From here to [`finish_repair`](Self::finish_repair) nobody but a repair opens it.
+    pub(crate) fn begin_repair(&self, disk: &dyn Disk) -> io::Result<()> {
+        match disk.create(&self.path.join(REPAIRING)) {
+            Ok(file) => file.sync()?,
+            // One that was cut short has left it, maybe without its name on the disk.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+        disk.sync_folder(&self.path)
+    }
+
+    /// Whether a repair that loses something was begun and not finished.
+    pub(crate) fn is_half_repaired(&self, disk: &dyn Disk) -> Result<bool, OpenError> {
+        is_half_repaired(disk, &self.path)
+    }
+
+    /// The repair is done, and durable.
+    pub(crate) fn finish_repair(&self, disk: &dyn Disk) -> io::Result<()> {
+        disk.remove(&self.path.join(REPAIRING))?;
+        disk.sync_folder(&self.path)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -301,6 +343,22 @@ fn check(disk: &dyn Disk, path: &Path, asked: EngineKind) -> Result<bool, OpenEr
         }),
         Some(_) => Ok(true),
     }
+}
+
+fn is_half_repaired(disk: &dyn Disk, path: &Path) -> Result<bool, OpenError> {
+    match disk.read(&path.join(REPAIRING)) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(OpenError::from_io(path, source)),
+    }
+}
+
+/// What a repair has lost would be forgotten: the next backup would go on as if nothing had happened.
+fn refuse_half_repaired(disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
+    if is_half_repaired(disk, path)? {
+        return Err(OpenError::RepairCutShort { path: path.into() });
+    }
+    Ok(())
 }
 
 /// The text of `FORMAT`; `None` when there is none.

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! It can be killed anywhere and run again: until the new segment and the checkpoint are durable the old log is
-//! still read from where it was, and every change before that is one that the next run makes again.
+//! still read from where it was, and every change before that is one that the next run makes again. That anything is lost may
+//! not be seen a second time, so a file says it until the repair is done.
 //!
 //! Files: `plan.rs` what is asked and answered, `commits.rs` which commits are kept, `rows.rs` the engine's rows,
 //! `aside.rs` what is put away.
@@ -66,7 +67,7 @@ pub fn repair(request: &Repair) -> Result<RepairReport, RepairError> {
 /// As [`repair`].
 pub fn repair_with(request: &Repair, seams: &Seams) -> Result<RepairReport, RepairError> {
     let disk = &*seams.disk;
-    let (folder, kind) = Folder::open_existing(disk, &request.data)?;
+    let (folder, kind) = Folder::open_for_repair(disk, &request.data)?;
     if kind.is_volatile() && seams.engine.is_none() {
         return Err(RepairError::VolatileEngine);
     }
@@ -109,6 +110,8 @@ struct Plan {
     rows: Vec<Row>,
     /// The log goes on in a new segment that begins with this commit.
     next_sequence: Option<u64>,
+    /// It loses something, or finishes a repair that does.
+    is_lossy: bool,
 }
 
 struct Site<'a> {
@@ -156,6 +159,15 @@ impl Site<'_> {
             let path = self.folder.engine();
             RepairError::Open(super::opening::engine_error(&path, error))
         };
+        let is_unfinished = self.folder.is_half_repaired(self.disk)?;
+        if is_unfinished {
+            findings.add(
+                self.folder.path().display().to_string(),
+                "a repair that loses something was cut short",
+                "it is finished",
+                Loss::Nothing,
+            );
+        }
         let (meta, is_meta_lost) = self.meta(engine, findings)?;
         let before = findings.0.steps_count;
         let mut survivors = Survivors::new(engine, meta.checkpoint);
@@ -170,7 +182,7 @@ impl Site<'_> {
         let is_log_damaged = findings.0.steps_count > before;
         let (rows, epoch_max) = rows::changes(engine, &survivors, findings).map_err(unreadable)?;
         let epoch_max = epoch_max.max(survivors.epoch_max);
-        let is_lossy = findings.0.lossy_count > 0;
+        let is_lossy = is_unfinished || findings.0.lossy_count > 0;
         let renews_log = is_log_damaged || is_lossy;
         let left_out = match (survivors.is_open_ended, is_lossy) {
             (true, _) => UNKNOWN_SEQUENCES,
@@ -184,6 +196,7 @@ impl Site<'_> {
             writes_meta: is_meta_lost || renews_log,
             rows,
             next_sequence: renews_log.then_some(survivors.next_sequence + left_out),
+            is_lossy,
         })
     }
 
@@ -259,6 +272,9 @@ impl Site<'_> {
         let (disk, data, engine_folder) = (self.disk, self.folder.path(), self.folder.engine());
         let is_copied = self.given.is_none() && !plan.replaces_engine;
         let aside = aside::begin(disk, data, is_copied.then_some(&engine_folder))?;
+        if plan.is_lossy {
+            self.folder.begin_repair(disk)?;
+        }
         if plan.replaces_engine {
             disk.rename(&engine_folder, &aside.join("engine"))?;
             disk.create_folder(&engine_folder)?;
@@ -275,6 +291,9 @@ impl Site<'_> {
             Some(next_sequence) => self.renew_log(&*engine, plan, next_sequence, &aside)?,
             None if plan.writes_meta => write_meta(&*engine, plan, plan.checkpoint)?,
             None => {}
+        }
+        if plan.is_lossy {
+            self.folder.finish_repair(disk)?;
         }
         Ok(aside)
     }

@@ -134,7 +134,7 @@ impl Damaged {
         } else {
             RepairMode::Lossless
         };
-        self.cut_short_anywhere(mode);
+        self.cut_short_anywhere(mode, |_| ());
         let report = repair(&self.request(mode)).unwrap();
         assert_eq!(report.steps, plan.steps, "it does what it said");
         assert!(report.aside.as_ref().unwrap().is_dir());
@@ -142,8 +142,9 @@ impl Damaged {
         report
     }
 
-    /// Every copy of it is killed at another operation, and repaired again: what costs nothing must cost nothing then, too.
-    fn cut_short_anywhere(&self, mode: RepairMode) {
+    /// Every copy of it is killed at another operation, looked at, and repaired again: what costs nothing must cost nothing
+    /// then, too.
+    pub(crate) fn cut_short_anywhere(&self, mode: RepairMode, mut look: impl FnMut(&Path)) {
         for operations in 1..OPERATIONS_MAX {
             let copy = tempfile::tempdir().unwrap();
             copy_folder(self.path(), copy.path());
@@ -156,6 +157,7 @@ impl Damaged {
                 disk: Arc::new(FaultDisk::new(PowerSwitch::after(operations))),
             };
             let is_done = repair_with(&request, &seams).is_ok();
+            look(copy.path());
             if !is_done {
                 repair(&request).unwrap_or_else(|error| panic!("cut at {operations}: {error}"));
             }
@@ -259,7 +261,7 @@ fn content(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     files
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let copy = to.join(path.file_name().unwrap());
