@@ -143,3 +143,24 @@ async fn a_damaged_folder_is_repaired_by_the_commands_it_is_told() {
     }
     running.kill();
 }
+
+/// What a repair leaves that loses something and is killed.
+#[tokio::test]
+async fn a_repair_that_was_cut_short_is_finished_before_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    killed(data).await;
+    fs::write(data.join("REPAIRING"), "").unwrap();
+    let command = format!("`abide repair --data {}` finishes it", text(data));
+    for refused in [start(data), run(&["check", "--data", text(data)])] {
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(said(&refused).contains(&command), "{}", said(&refused));
+    }
+    let repaired = run(&["repair", "--data", text(data)]);
+    assert!(repaired.status.success(), "{}", said(&repaired));
+    let running = Abide::start(data);
+    for name in 0..OBJECTS {
+        let path = format!("/v1/counter/{name}/increment");
+        assert_eq!(post(running.addr, &path, r#"{"by": 1}"#).await.json(), 6);
+    }
+}
