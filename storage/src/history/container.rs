@@ -92,6 +92,22 @@ impl Content {
 }
 
 impl Header {
+    /// Of commits that nobody made, for tests.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn made_up(content: Content, (first, last): (u64, u64), items: u64) -> Self {
+        Self {
+            content,
+            timeline: Timeline([7; 16]),
+            first,
+            last,
+            first_time: Timestamp(1),
+            last_time: Timestamp(2),
+            generation: 1,
+            items,
+            size_bytes: 0,
+        }
+    }
+
     pub(super) fn file_name(&self) -> String {
         let extension = self.content.extension();
         format!("{:020}-{:020}.{extension}", self.first, self.last)
@@ -425,20 +441,10 @@ mod tests {
             (Content::Rows, 1, u64::MAX, false),
         ] {
             let draft = Draft::create(&RealDisk, folder.path(), content, first).unwrap();
-            let written = Header {
-                content,
-                timeline: Timeline([7; 16]),
-                first,
-                last,
-                first_time: Timestamp(1),
-                last_time: Timestamp(2),
-                generation: 1,
-                items: 0,
-                size_bytes: 0,
-            };
-            let path = folder
-                .path()
-                .join(draft.finish(written).unwrap().file_name());
+            let written = draft
+                .finish(Header::made_up(content, (first, last), 0))
+                .unwrap();
+            let path = folder.path().join(written.file_name());
             let read = Reader::open(&RealDisk, &path);
             assert_eq!(read.is_ok(), is_read, "{first} to {last}: {read:?}");
         }

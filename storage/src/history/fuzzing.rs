@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::container::{Content, Header, forge};
-use super::repository::Timeline;
 use super::{base, groups};
-use crate::id::Timestamp;
 use crate::log::fuzzing::{Files, Input};
 
 const BLOCKS_MAX: u8 = 3;
@@ -43,7 +41,7 @@ fn raw(content: Content, bytes: &[u8]) -> (PathBuf, Vec<u8>) {
             .and_then(|bytes| bytes.try_into().ok());
         bytes.map_or(0, u64::from_le_bytes)
     };
-    let name = header(content, number(FIRST_AT), number(LAST_AT), 0).file_name();
+    let name = Header::made_up(content, (number(FIRST_AT), number(LAST_AT)), 0).file_name();
     (name.into(), bytes.to_vec())
 }
 
@@ -56,22 +54,8 @@ fn forged(content: Content, mut input: Input<'_>) -> (PathBuf, Vec<u8>) {
         let size = input.byte();
         blocks.push(input.take(size).to_vec());
     }
-    let (name, bytes) = forge(header(content, first, last, items), &blocks);
+    let (name, bytes) = forge(Header::made_up(content, (first, last), items), &blocks);
     (name.into(), bytes)
-}
-
-fn header(content: Content, first: u64, last: u64, items: u64) -> Header {
-    Header {
-        content,
-        timeline: Timeline([7; 16]),
-        first,
-        last,
-        first_time: Timestamp(1),
-        last_time: Timestamp(2),
-        generation: 1,
-        items,
-        size_bytes: 0,
-    }
 }
 
 fn read_commits(disk: &Files, path: &Path) -> Option<String> {
@@ -114,7 +98,10 @@ pub fn history_file_seeds() -> Vec<Vec<u8>> {
     let commits = [group(1, b"one"), group(2, b"two")].concat();
     let rows = [row(b"a", b"1"), row(b"b", b"2")].concat();
     let whole = |content: Content, block: &Vec<u8>| {
-        let (_, bytes) = forge(header(content, 1, 2, 2), std::slice::from_ref(block));
+        let (_, bytes) = forge(
+            Header::made_up(content, (1, 2), 2),
+            std::slice::from_ref(block),
+        );
         bytes
     };
     let chosen = |kind: u8, numbers: &[u8], block: &[u8]| {

@@ -82,19 +82,24 @@ fn twenty_thousand_alarms_all_fire_in_time() {
     });
 }
 
+/// Twenty thousand alarms of twenty objects, a minute from now.
+async fn set_all_at_once(world: &World) {
+    for object in 0..20 {
+        let name = format!("{object}");
+        world
+            .actor::<Crowd>(&name)
+            .set(vec![60_000; EACH])
+            .await
+            .unwrap();
+    }
+}
+
 /// Twenty thousand alarms for the same second: they are spread out, not dropped, and the mailbox
 /// of each object, which holds fewer, is no reason to lose one.
 #[test]
 fn twenty_thousand_alarms_for_the_same_moment_all_fire() {
     World::builder().actor::<Crowd>("crowd").run(async |world| {
-        for object in 0..20 {
-            let name = format!("{object}");
-            world
-                .actor::<Crowd>(&name)
-                .set(vec![60_000; EACH])
-                .await
-                .unwrap();
-        }
+        set_all_at_once(world).await;
         world.advance(Duration::from_secs(59)).await;
         // Nothing can be committed when they fall due, so each of them is put off; the next node
         // finds them all overdue.
@@ -120,14 +125,7 @@ fn twenty_thousand_alarms_above_their_budget_fire_at_its_rate() {
     };
     let world = World::builder().actor::<Crowd>("crowd").limits(limits);
     world.run(async |world| {
-        for object in 0..20 {
-            let name = format!("{object}");
-            world
-                .actor::<Crowd>(&name)
-                .set(vec![60_000; EACH])
-                .await
-                .unwrap();
-        }
+        set_all_at_once(world).await;
         // A thousand of one object, a hundred each second; the last objects begin when the window has
         // room for them.
         world.advance(Duration::from_secs(60 + 10 + 10)).await;

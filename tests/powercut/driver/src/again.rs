@@ -77,10 +77,7 @@ pub(crate) fn recover(
         marks.say(Saying::Acknowledged, number, bounds.acknowledged)?;
     }
     File::create_new(root.join(MARK))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_time()
-        .build()?;
+    let runtime = workload::two_threads()?;
     for session in 0..SESSIONS {
         runtime.block_on(hold_session(subject, root, &marks, seed ^ session))?;
     }

@@ -1,5 +1,6 @@
 //! What the recorded process does: opens the store, commits, closes or drops it, and again.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use abide_storage::{LogStore, Store};
 use anyhow::Context as _;
 use futures_util::future;
+use tokio::runtime::Runtime;
 
 use crate::bare;
 use crate::content::{self, OBJECTS};
@@ -26,16 +28,21 @@ pub(crate) fn run(subject: Subject, root: &Path, seed: u64) -> anyhow::Result<()
     if subject == Subject::Bare {
         bare::run(&root.join(DATA), &marks, seed)?;
     } else {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_time()
-            .build()?;
+        let runtime = two_threads()?;
         for session in 0..SESSIONS {
             runtime.block_on(hold_session(subject, root, &marks, seed ^ session))?;
         }
     }
     std::thread::sleep(SETTLING);
     Ok(())
+}
+
+/// Tasks of the store run beside those that commit.
+pub(crate) fn two_threads() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_time()
+        .build()
 }
 
 async fn hold_session(
