@@ -9,6 +9,7 @@ use abide_actors::RegisterError;
 use abide_storage::{HistoryError, OpenError, RepairError, Target};
 
 use crate::admin_client::AdminError;
+use crate::assets::InvalidAssets;
 use crate::config::ConfigError;
 use crate::protocol::InvalidObjectFile;
 
@@ -26,6 +27,9 @@ pub enum Error {
     /// A namespace is not well formed, or registered twice.
     #[error(transparent)]
     Register(#[from] RegisterError),
+    /// Files of the program cannot be served as they were given.
+    #[error(transparent)]
+    Assets(#[from] InvalidAssets),
     /// The data folder cannot be opened: in use, damaged, of a newer release, of another engine.
     #[error("{0}{hint}", hint = hint::of_open(.0))]
     Store(#[from] OpenError),
@@ -121,6 +125,7 @@ impl Error {
             Self::Admin(error) => error.exit_code(),
             Self::Config(_)
             | Self::Register(_)
+            | Self::Assets(_)
             | Self::Store(_)
             | Self::Listen { .. }
             | Self::Unsound { .. }

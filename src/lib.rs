@@ -42,6 +42,7 @@
 extern crate self as abide;
 
 mod admin_client;
+mod assets;
 mod cli;
 mod commands;
 pub mod config;
@@ -70,6 +71,7 @@ pub use abide_actors::{
 };
 pub use abide_storage::{Namespace, Object, ObjectId, Timestamp, Version};
 pub use admin_client::AdminError;
+pub use assets::{Asset, InvalidAssets};
 pub use config::{Config, ConfigError};
 pub use error::{Error, Result};
 pub use protocol::InvalidObjectFile;

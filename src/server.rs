@@ -11,6 +11,7 @@ use clap::Parser as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::assets::{Asset, Site};
 use crate::cli::{Cli, Task};
 use crate::config::{Config, Engine};
 use crate::error::{Error, Result};
@@ -34,6 +35,7 @@ impl Server {
         Builder {
             config: None,
             kinds: Vec::new(),
+            assets: Vec::new(),
         }
     }
 }
@@ -43,6 +45,7 @@ impl Server {
 pub struct Builder {
     config: Option<Config>,
     kinds: Vec<(String, Arc<dyn Kind>)>,
+    assets: Vec<(String, Vec<Asset>)>,
 }
 
 impl Builder {
@@ -57,6 +60,45 @@ impl Builder {
     #[must_use]
     pub fn kind(mut self, namespace: &str, kind: Arc<dyn Kind>) -> Self {
         self.kinds.push((namespace.to_owned(), kind));
+        self
+    }
+
+    /// Serves files of the program below a path of the public listener, beside `/v1`: the page of a
+    /// game, say, that then calls its objects and opens sessions on them from the same origin.
+    ///
+    /// Files have a strong `ETag` and are asked for again each time, unless they are
+    /// [immutable](Asset::immutable). A folder with an `index.html` answers with it. At `/` the page
+    /// takes the place of the landing page. The content security policy allows what this server
+    /// serves and nothing else: no inline scripts and styles, nothing from another host.
+    ///
+    /// Paths that are not well formed, taken twice or the server's own are an error when the server
+    /// starts.
+    ///
+    /// ```
+    /// use abide::{Config, Server, assets};
+    ///
+    /// # fn main() -> abide::Result<()> {
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let config = Config {
+    /// #     listen: ([127, 0, 0, 1], 0).into(),
+    /// #     admin_listen: ([127, 0, 0, 1], 0).into(),
+    /// #     engine: abide::config::Engine::Memory,
+    /// #     ..Config::default()
+    /// # };
+    /// let server = Server::builder()
+    ///     .assets("/arena", assets!("http/landing/": "index.html", "main.js"))
+    ///     .config(config)
+    ///     .start()
+    ///     .await?;
+    /// println!("open http://{}/arena/", server.addr());
+    /// # server.stop().await;
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn assets(mut self, prefix: &str, files: &[Asset]) -> Self {
+        self.assets.push((prefix.to_owned(), files.to_owned()));
         self
     }
 
@@ -125,6 +167,10 @@ impl Builder {
     pub async fn start(self) -> Result<Running> {
         let config = self.config.unwrap_or_default();
         config.validate()?;
+        let mut site = Site::default();
+        for (prefix, files) in &self.assets {
+            site.add(prefix, files)?;
+        }
         let public = bind("listen", config.listen).await?;
         let admin = bind("admin_listen", config.admin_listen).await?;
         let address = |socket: &TcpListener| socket.local_addr().map_err(Error::Process);
@@ -151,7 +197,7 @@ impl Builder {
         let stopped = CancellationToken::new();
         let public = Listener {
             socket: public,
-            router: http::routes(app.clone()),
+            router: http::routes(app.clone(), site),
             connections_max: app.config.connections_max,
             tasks: app.tasks.clone(),
             stop: app.draining.clone(),

@@ -4,7 +4,8 @@ use abide_actors::{Payload, Reply};
 use abide_storage::Version;
 use http::HeaderValue;
 
-use super::rpc::{etag, matches};
+use super::etag::matches;
+use super::rpc::etag;
 
 /// `If-None-Match`: any value is compared, and the tag is found wherever in a list it stands.
 pub(crate) fn if_none_match(value: &HeaderValue) {

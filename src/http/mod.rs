@@ -3,10 +3,12 @@
 mod admin;
 mod admission;
 mod app;
+mod assets;
 mod body;
 mod connection;
 mod describe;
 mod errors;
+mod etag;
 mod fetch;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
@@ -29,11 +31,13 @@ pub(crate) use admission::{Admission, Busy};
 pub(crate) use app::App;
 pub(crate) use listener::Listener;
 
+use crate::assets::Site;
 use crate::problem::{METHOD_NOT_ALLOWED, NOT_FOUND, Problem};
 use crate::protocol::Address;
 
-/// What the public listener serves.
-pub(crate) fn routes(app: Arc<App>) -> Router {
+/// What the public listener serves: the API, the landing page, and the files of the program.
+pub(crate) fn routes(app: Arc<App>, mut site: Site) -> Router {
+    landing::add_to(&mut site);
     Router::new()
         .route(
             "/v1/{namespace}/{name}/{method}",
@@ -47,9 +51,8 @@ pub(crate) fn routes(app: Arc<App>) -> Router {
         .route("/openapi.json", get(openapi::document))
         .route("/errors/", get(errors::index))
         .route("/errors/{code}", get(errors::page))
-        .route("/", get(landing::page))
-        .route("/_/landing/{file}", get(landing::asset))
         .route("/health", get(async || "ok"))
+        .merge(assets::routes(site))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(app)

@@ -11,6 +11,8 @@ mod admin;
 #[cfg(test)]
 mod alarms;
 #[cfg(test)]
+mod assets;
+#[cfg(test)]
 mod backup;
 #[cfg(test)]
 mod bad_input;
