@@ -16,23 +16,27 @@ pub enum Section {
     /// The messages the object has sent and that have not arrived yet, in the order of their keys.
     /// Loaded together with the state when it is opened.
     Outgoing = 0x03,
+    /// Sessions that a restart is not to end, one row each, kept from a drain to the next opening.
+    /// Loaded together with the state when it is opened.
+    Session = 0x04,
     /// The object's key-value storage.
     Data = 0x10,
     /// The replies the object owes to those who repeat a call with its idempotency key.
     Idempotency = 0x20,
     /// Up to which of their messages the object has heard its senders.
     Incoming = 0x22,
-    // 0x30 durable session frames: reserved for what DESIGN.md names and later releases store.
+    // 0x30 is reserved for the frames of sessions that are to outlive a crash.
 }
 
 impl Section {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::State,
         Self::Alarm,
         Self::Data,
         Self::Idempotency,
         Self::Outgoing,
         Self::Incoming,
+        Self::Session,
     ];
 
     /// Whether this release stores rows under the number.
@@ -80,6 +84,9 @@ pub enum Write {
 /// so that it is found again after a restart. It has no row in [`Section::Alarm`], and no alarm of
 /// actor code can have this name: it is no UTF-8.
 pub const OUTGOING_WAKE: &[u8] = &[0xff];
+
+/// The same for an object with rows in [`Section::Session`].
+pub const SESSIONS_WAKE: &[u8] = &[0xfe];
 
 /// Longest key inside a section, bytes.
 pub const KEY_SIZE_MAX_BYTES: usize = 2_048;

@@ -5,7 +5,8 @@
 //! it tells of go together, so an object that is set back to an earlier image has the replies of
 //! then, and a call whose effect is gone takes effect again when it is repeated.
 //!
-//! **What is not carried** is what lies between the object and others. What it has sent and what it
+//! **What is not carried** is what lies between the object and others. Its sessions are not: whoever
+//! replaces an object ends them. What it has sent and what it
 //! has heard ([`Section`]) stays as it is in the object that is replaced: a message that was
 //! committed arrives once, whatever becomes of its sender, and one that was heard is not heard
 //! again. Set back with the rest, old messages would leave a second time. For the same reason the

@@ -112,9 +112,10 @@ pub(crate) fn local_range(section: Section, start: &Bound<Bytes>, end: &Bound<By
     (start, end)
 }
 
-/// Keys of the sections that an opening loads inside their object: state, alarms, what it has sent.
+/// Keys of the sections that an opening loads inside their object: state, alarms, what it has sent,
+/// the sessions it keeps.
 pub(crate) fn opening_range() -> KeyRange {
-    let (first, last) = (Section::State as u8, Section::Outgoing as u8);
+    let (first, last) = (Section::State as u8, Section::Session as u8);
     (
         Bound::Included(vec![first]),
         Bound::Excluded(vec![last + 1]),
@@ -313,6 +314,10 @@ mod tests {
             joined(&[b"\x10", &[7; 32], b"\x03s"])
         );
         assert_eq!(
+            row(Section::Session, b"s"),
+            joined(&[b"\x10", &[7; 32], b"\x04s"])
+        );
+        assert_eq!(
             row(Section::Incoming, b"s"),
             joined(&[b"\x10", &[7; 32], b"\x22s"])
         );
@@ -389,6 +394,7 @@ mod tests {
         assert!(contains(&opening, &row(7, Section::State, b"")));
         assert!(contains(&opening, &row(7, Section::Alarm, &[0xff; 8])));
         assert!(contains(&opening, &row(7, Section::Outgoing, &[0xff; 8])));
+        assert!(contains(&opening, &row(7, Section::Session, &[0xff; 8])));
         assert!(!contains(&opening, &row(7, Section::Data, b"")));
         assert!(!contains(&opening, &row(7, Section::Idempotency, b"")));
         let local = decode_row(&row(7, Section::Data, b"key").into()).unwrap();

@@ -38,7 +38,9 @@ mod store;
 #[doc(hidden)]
 pub mod teeth;
 
-pub use batch::{Commit, KEY_SIZE_MAX_BYTES, OUTGOING_WAKE, Section, Write, WriteBatch};
+pub use batch::{
+    Commit, KEY_SIZE_MAX_BYTES, OUTGOING_WAKE, SESSIONS_WAKE, Section, Write, WriteBatch,
+};
 pub use commit::{
     CheckReport, LogStore, OpenReport, Options, Problem, Seams, StoreMetrics, check, check_with,
 };

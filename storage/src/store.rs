@@ -104,6 +104,8 @@ pub struct Opened {
     pub alarms: Vec<(Bytes, Bytes)>,
     /// The rows of [`Section::Outgoing`], key and value, in key order.
     pub outgoing: Vec<(Bytes, Bytes)>,
+    /// The rows of [`Section::Session`], key and value, in key order.
+    pub sessions: Vec<(Bytes, Bytes)>,
 }
 
 impl Opened {
@@ -116,6 +118,7 @@ impl Opened {
             state: None,
             alarms: Vec::new(),
             outgoing: Vec::new(),
+            sessions: Vec::new(),
         }
     }
 
@@ -124,7 +127,10 @@ impl Opened {
         match key::decode_local(local)? {
             (section, _) if section == Section::State as u8 => self.state = Some(value),
             (section, key) if section == Section::Alarm as u8 => self.alarms.push((key, value)),
-            (_, key) => self.outgoing.push((key, value)),
+            (section, key) if section == Section::Outgoing as u8 => {
+                self.outgoing.push((key, value));
+            }
+            (_, key) => self.sessions.push((key, value)),
         }
         Ok(())
     }

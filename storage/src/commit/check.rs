@@ -16,7 +16,7 @@ use super::memtable::Memtable;
 use super::opening::{Seams, engine_error, engine_failed, open_engine, read_meta, replay_error};
 use super::options::Options;
 use super::recovery::{self, Recovered};
-use crate::batch::{OUTGOING_WAKE, Section};
+use crate::batch::{OUTGOING_WAKE, SESSIONS_WAKE, Section};
 use crate::engine::{Engine, EngineKind};
 use crate::folder::{Folder, OpenError};
 use crate::id::{Namespace, ObjectId};
@@ -110,16 +110,20 @@ pub fn check_with(path: &Path, options: &Options, seams: &Seams) -> Result<Check
     Ok(findings.report)
 }
 
-/// Whether the object has what an entry of the index of alarms is there for: the alarm, or messages
-/// that have not arrived.
+/// Whether the object has what an entry of the index of alarms is there for: the alarm, messages
+/// that have not arrived, or sessions that are kept.
 pub(super) fn has_cause(engine: &dyn Engine, alarm: &ScheduledAlarm) -> Result<bool, ReadError> {
     let id = &alarm.object.id;
-    if alarm.name != OUTGOING_WAKE {
+    let section = if alarm.name == OUTGOING_WAKE {
+        Section::Outgoing
+    } else if alarm.name == SESSIONS_WAKE {
+        Section::Session
+    } else {
         let row = key::row(id, &key::local(Section::Alarm, &alarm.name));
         return Ok(engine.get(&row)?.is_some());
-    }
-    let outgoing = key::local_range(Section::Outgoing, &Bound::Unbounded, &Bound::Unbounded);
-    let range = key::row_range(id, &outgoing);
+    };
+    let cause = key::local_range(section, &Bound::Unbounded, &Bound::Unbounded);
+    let range = key::row_range(id, &cause);
     let (start, end) = key::as_slices(&range);
     let first = engine.scan(start, end, Direction::Forward, 1)?;
     Ok(!first.is_empty())

@@ -180,6 +180,7 @@ pub async fn sections_and_objects_are_apart(fixture: &mut impl Fixture) {
             put("k", "data"),
             put_in(Section::Alarm, "k", "alarm"),
             put_in(Section::Outgoing, "k", "sent"),
+            put_in(Section::Session, "k", "away"),
             put_in(Section::Incoming, "k", "heard"),
         ])
         .await;
@@ -201,6 +202,7 @@ pub async fn sections_and_objects_are_apart(fixture: &mut impl Fixture) {
         let row = |value: &'static str| vec![(Bytes::from("k"), Bytes::from(value))];
         assert_eq!(opened.alarms, row("alarm"));
         assert_eq!(opened.outgoing, row("sent"));
+        assert_eq!(opened.sessions, row("away"));
         store.close(&lobby, opened.epoch);
         assert_eq!(scan(&store, &garden, all()).await, ["k=garden"]);
         assert_eq!(scan(&store, &object("chat", "other"), all()).await, [""; 0]);
