@@ -60,7 +60,7 @@ impl Departure {
                     .iter()
                     .filter(|session| !except.contains(&session.id))
                 {
-                    session.outbound.send(frame.clone());
+                    session.outbound.send(frame.clone().into());
                 }
             }
             Audience::All | Audience::Tag(_) => unreachable!("settled when the turn was sealed"),
@@ -119,7 +119,7 @@ impl Held for Departure {
     fn release(mut self) {
         for effect in std::mem::take(&mut self.effects) {
             match effect {
-                Effect::Send { session, frame } => session.outbound.send(frame),
+                Effect::Send { session, frame } => _ = session.outbound.send(frame.into()),
                 Effect::Broadcast {
                     frame,
                     except,
@@ -140,7 +140,9 @@ impl Held for Departure {
                 .forget_sender(&receiver, self.slot.object().id, last);
         }
         match self.answer {
-            Answer::Nobody | Answer::Frame(_) | Answer::Alarm(_) | Answer::Disconnected { .. } => {}
+            Answer::Nobody | Answer::Alarm(_) | Answer::Disconnected { .. } => {}
+            // After its effects, so that the client has the answer before it is told.
+            Answer::Frame(session) => session.outbound.settle(),
             // A receiver that is gone has stopped waiting; there is nobody to tell.
             Answer::Call { reply, result } => drop(reply.send(result)),
             Answer::Fetch { reply, result } => drop(reply.send(result)),

@@ -202,7 +202,7 @@ fn close_laggards(node: &Node, bytes: usize) -> usize {
     let mut most: BinaryHeap<Reverse<(usize, SessionId)>> = BinaryHeap::new();
     node.catalog.each(|slot| {
         slot.sessions.each(|session| {
-            let queued = session.outbound.queued_bytes();
+            let queued = session.outbound.held_bytes();
             if queued > 0 {
                 most.push(Reverse((queued, session.id)));
             }

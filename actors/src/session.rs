@@ -4,6 +4,11 @@
 //! live beside the object's mailbox, not inside the activation.
 
 mod connection;
+mod delivery;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "resuming a session is being built on it")
+)]
 mod outbound;
 mod set;
 
@@ -17,6 +22,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use connection::{Connection, Incoming, Outgoing};
+pub use delivery::{Class, Delivery};
 pub(crate) use outbound::Outbound;
 pub(crate) use set::{AutoResponse, Join, SessionSet};
 
@@ -234,7 +240,7 @@ impl SessionCore {
     pub(crate) fn new(id: SessionId, outbound_max_bytes: usize, memory: &Memory) -> Arc<Self> {
         Arc::new(Self {
             id,
-            outbound: Outbound::new(outbound_max_bytes, memory),
+            outbound: Outbound::plain(outbound_max_bytes, memory),
             traits: Mutex::default(),
         })
     }

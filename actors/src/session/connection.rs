@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::{Sleep, sleep};
 
-use super::{Close, Frame, SessionCore, SessionId};
+use super::{Close, Frame, SessionCore, SessionId, Text};
 use crate::catalog::{Full, Slot, What};
 use crate::mailbox::{Admission, Attempt, Envelope};
 use crate::node::Node;
@@ -44,6 +44,12 @@ pub enum Incoming {
 pub enum Outgoing {
     /// Write this frame.
     Frame(Frame),
+    /// So many messages in a row are left out: tell a client that counts.
+    Skip(u64),
+    /// Write this text, which is not counted as a message.
+    Control(Text),
+    /// All the client's messages up to this number have taken effect: tell a client that counts.
+    Ack(u64),
     /// Write this close frame and end; nothing comes after it.
     Close(Close),
     /// The frame handed over has been handled: read the next one.
@@ -88,10 +94,15 @@ impl Connection {
             "a session hands over one frame at a time"
         );
         if let Some(response) = self.slot.sessions.auto_response(&frame) {
+            self.core.outbound.pass();
             return Incoming::Answered(response);
         }
         let takes_frames = self.slot.entry.kind.description().callbacks.message;
-        if !takes_frames || self.node.is_draining() {
+        if self.node.is_draining() {
+            return Incoming::Ignored;
+        }
+        if !takes_frames {
+            self.core.outbound.pass();
             return Incoming::Ignored;
         }
         self.core.outbound.begin_turn();

@@ -1,13 +1,23 @@
 //! A session's queue towards its client: bounded in bytes, drained by the transport.
 
+mod image;
+mod numbered;
+mod taken;
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::task::{Poll, Waker};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
-use super::{Close, Frame, Outgoing};
+use self::numbered::Numbered;
+use self::taken::Taken;
+use super::{Class, Close, Delivery, Frame, Outgoing, Text};
 use crate::memory::{Charge, Memory};
 use crate::teeth::{Tooth, broken};
+
+pub(crate) use image::Image;
 
 /// What a queued frame costs beside its payload: the queue's own entry and the wire header.
 const FRAME_OVERHEAD_BYTES: usize = 64;
@@ -15,24 +25,50 @@ const FRAME_OVERHEAD_BYTES: usize = 64;
 /// the object's set (measured, see `benches/memory`).
 const SESSION_BYTES: usize = 6 * 1024;
 
-/// **bounded**: when a frame does not fit, the queue is dropped and the session closes with 1013.
-/// A gap in the stream would be a silent loss; a close is an answer the client can act on.
+/// The queue of one session. A **plain** session ends with its connection. A **resumable** one may lose
+/// it ([`detach`](Self::detach)) and take up another ([`attach`](Self::attach)); it retains what was
+/// written until that is acknowledged, and counts what its client has sent.
+///
+/// **bounded**: when a message does not fit that must not be missed, the queue is dropped and the session
+/// closes with 1013. A gap in the stream would be a silent loss; a close is an answer the client can act on.
 pub(crate) struct Outbound {
     queue: Mutex<Queue>,
     max_bytes: usize,
 }
 
 struct Queue {
-    frames: VecDeque<Frame>,
-    queued_bytes: usize,
+    line: Line,
+    /// Bytes of what waits for the client.
+    waiting_bytes: usize,
     /// What session and queue take of the node's memory. A frame to many counts for each.
     charge: Charge,
     /// Sent after the frames queued before it; nothing is queued after it.
     close: Option<Close>,
-    /// The transport is gone or has taken the close.
-    ended: bool,
+    state: State,
     frame: FrameInTurn,
+    /// Whoever polls: the transport, or while there is none whoever waits for what becomes of the session.
     transport: Option<Waker>,
+}
+
+/// What waits. Most sessions are plain and send nothing but reliable frames: that is all they pay for.
+enum Line {
+    Frames(VecDeque<Frame>),
+    /// With numbers: since a frame of another class or a control message was sent, or all along.
+    Numbered(Box<Resumable>),
+}
+
+struct Resumable {
+    numbered: Numbered,
+    /// `None` of a plain session, whose client does not count.
+    taken: Option<Taken>,
+}
+
+#[derive(PartialEq, Eq)]
+enum State {
+    Connected,
+    Away,
+    /// The transport is gone or has taken the close.
+    Ended,
 }
 
 /// The frame a transport has handed over; it reads the next one when this one was handled.
@@ -46,62 +82,147 @@ enum FrameInTurn {
     Handled,
 }
 
+/// What became of a message that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Enqueued {
+    Queued,
+    /// In the place of one of its key that waited.
+    Replaced,
+    /// For want of room, or of a client.
+    Dropped,
+    /// There was no room, and it must not be missed: the session is closed with 1013.
+    TooSlow,
+    /// The session is over.
+    Ended,
+}
+
+/// A client says it has received more than it was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{sent} messages have been sent, not more")]
+pub(crate) struct FromTheFuture {
+    pub(crate) sent: u64,
+}
+
+/// Why a connection cannot take up a session. The session stays as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AttachError {
+    #[error("the session is over")]
+    Over,
+    #[error("what the client has missed is no longer there")]
+    Behind,
+    #[error(transparent)]
+    FromTheFuture(#[from] FromTheFuture),
+}
+
 impl Outbound {
-    pub(super) fn new(max_bytes: usize, memory: &Memory) -> Self {
-        let mut charge = memory.charge();
-        charge.add(SESSION_BYTES);
-        let queue = Queue {
-            frames: VecDeque::new(),
-            queued_bytes: 0,
-            charge,
+    pub(super) fn plain(max_bytes: usize, memory: &Memory) -> Self {
+        let line = Line::Frames(VecDeque::new());
+        Self::new(line, State::Connected, max_bytes, memory)
+    }
+
+    /// One that can be resumed: `retained_max_bytes` of what was written are kept for that.
+    pub(super) fn resumable(max_bytes: usize, retained_max_bytes: usize, memory: &Memory) -> Self {
+        let line = Line::Numbered(Box::new(Resumable {
+            numbered: Numbered::resumable(retained_max_bytes),
+            taken: Some(Taken::default()),
+        }));
+        Self::new(line, State::Connected, max_bytes, memory)
+    }
+
+    /// As the image has it; away.
+    pub(super) fn restore(
+        image: Image,
+        max_bytes: usize,
+        retained_max_bytes: usize,
+        memory: &Memory,
+    ) -> Self {
+        let line = Line::Numbered(Box::new(Resumable {
+            taken: Some(Taken::from(image.received)),
+            numbered: Numbered::restore(image, retained_max_bytes),
+        }));
+        Self::new(line, State::Away, max_bytes, memory)
+    }
+
+    fn new(line: Line, state: State, max_bytes: usize, memory: &Memory) -> Self {
+        let mut queue = Queue {
+            line,
+            waiting_bytes: 0,
+            charge: memory.charge(),
             close: None,
-            ended: false,
+            state,
             frame: FrameInTurn::None,
             transport: None,
         };
+        queue.count();
         Self {
             queue: Mutex::new(queue),
             max_bytes,
         }
     }
 
-    /// Queues a frame, or closes the session when the client is too far behind.
-    pub(crate) fn send(&self, frame: Frame) {
+    /// Queues a frame, or does what its class says when the client is too far behind.
+    pub(crate) fn send(&self, delivery: Delivery) -> Enqueued {
         let mut queue = self.queue.lock();
-        if queue.ended || queue.close.is_some() {
-            return;
+        if queue.is_over() {
+            return Enqueued::Ended;
         }
-        let cost = frame.size_bytes() + FRAME_OVERHEAD_BYTES;
-        if queue.queued_bytes + cost > self.max_bytes {
-            if broken(Tooth::DropFrameWhenFull) {
-                return;
+        let enqueued = match (&mut queue.line, &delivery.class) {
+            (Line::Frames(_), Class::Reliable) => queue.push_plain(delivery.frame, self.max_bytes),
+            _ => queue.numbered().numbered.send(delivery, self.max_bytes),
+        };
+        self.enqueued(queue, enqueued)
+    }
+
+    /// Queues a text that the client does not count, in order with the frames. It is dropped rather than
+    /// taking the room of what must not be missed, and ends with the connection.
+    pub(crate) fn control(&self, text: Text) -> Enqueued {
+        let mut queue = self.queue.lock();
+        if queue.is_over() {
+            return Enqueued::Ended;
+        }
+        let enqueued = queue.numbered().numbered.control(text, self.max_bytes);
+        self.enqueued(queue, enqueued)
+    }
+
+    fn enqueued(&self, mut queue: MutexGuard<'_, Queue>, enqueued: Enqueued) -> Enqueued {
+        match enqueued {
+            Enqueued::TooSlow if broken(Tooth::DropFrameWhenFull) => return Enqueued::Dropped,
+            Enqueued::TooSlow => {
+                let reason = format!("more than {} bytes were waiting to be read", self.max_bytes);
+                queue.give_up(Close::new(Close::TRY_AGAIN_LATER, reason));
             }
-            queue.drop_frames();
-            let reason = format!("more than {} bytes were waiting to be read", self.max_bytes);
-            queue.close = Some(Close::new(Close::TRY_AGAIN_LATER, reason));
-        } else {
-            queue.queued_bytes += cost;
-            queue.charge.add(cost);
-            queue.frames.push_back(frame);
-            if broken(Tooth::FramesOutOfOrder) {
-                queue.frames.rotate_right(1);
-            }
+            // A number is taken also by what is dropped, and the client must be told.
+            Enqueued::Queued | Enqueued::Replaced | Enqueued::Dropped => queue.count(),
+            Enqueued::Ended => return enqueued,
         }
         wake(queue);
+        enqueued
     }
 
     /// Bytes that wait for the client.
-    pub(crate) fn queued_bytes(&self) -> usize {
-        self.queue.lock().queued_bytes
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.queue.lock().waiting_bytes
+    }
+
+    /// Bytes the queue holds: of what waits, and of what is retained.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.queue.lock().held_bytes()
+    }
+
+    /// Messages that were dropped, and replaced by newer ones.
+    pub(crate) fn left_out(&self) -> (u64, u64) {
+        match &self.queue.lock().line {
+            Line::Frames(_) => (0, 0),
+            Line::Numbered(line) => (line.numbered.dropped(), line.numbered.replaced()),
+        }
     }
 
     /// Closes the session for the memory its queue takes: the same answer as to one queue too long.
     pub(crate) fn evict(&self) {
         let mut queue = self.queue.lock();
-        if !queue.ended && queue.close.is_none() {
-            queue.drop_frames();
+        if !queue.is_over() {
             let reason = "the server's memory is used up, and frames were waiting to be read";
-            queue.close = Some(Close::new(Close::TRY_AGAIN_LATER, reason));
+            queue.give_up(Close::new(Close::TRY_AGAIN_LATER, reason));
             wake(queue);
         }
     }
@@ -109,7 +230,7 @@ impl Outbound {
     /// Ends the session after what is queued. The first close wins.
     pub(crate) fn close(&self, close: Close) {
         let mut queue = self.queue.lock();
-        if !queue.ended && queue.close.is_none() {
+        if !queue.is_over() {
             queue.close = Some(close);
             wake(queue);
         }
@@ -118,15 +239,16 @@ impl Outbound {
     /// The transport is gone: nothing can be sent any more.
     pub(super) fn end(&self) {
         let mut queue = self.queue.lock();
-        queue.ended = true;
-        queue.drop_frames();
+        queue.state = State::Ended;
+        queue.clear();
         queue.charge.set(0);
     }
 
     pub(crate) fn has_ended(&self) -> bool {
-        self.queue.lock().ended
+        self.queue.lock().state == State::Ended
     }
 
+    /// The transport hands over a frame for the actor.
     pub(super) fn begin_turn(&self) {
         let mut queue = self.queue.lock();
         assert!(
@@ -134,6 +256,9 @@ impl Outbound {
             "a session hands over one frame at a time"
         );
         queue.frame = FrameInTurn::Pending;
+        if let Some(taken) = queue.taken() {
+            taken.hand_over();
+        }
     }
 
     /// The actor is done with the session's frame: the transport may read on.
@@ -143,44 +268,244 @@ impl Outbound {
         wake(queue);
     }
 
-    /// Something to write, or `Readable` once when the frame handed over has been handled.
+    /// What the turn on the oldest frame under way has done is durable: the client may be told.
+    pub(crate) fn settle(&self) {
+        let mut queue = self.queue.lock();
+        if let Some(taken) = queue.taken() {
+            taken.settle();
+            wake(queue);
+        }
+    }
+
+    /// A frame of the client was answered below the object, or is of no interest to it.
+    pub(super) fn pass(&self) {
+        let mut queue = self.queue.lock();
+        if let Some(taken) = queue.taken() {
+            taken.pass();
+            wake(queue);
+        }
+    }
+
+    /// The frame handed over has not found its way into the mailbox, and is not going to: it does not
+    /// count as received.
+    pub(super) fn hand_back(&self) {
+        let mut queue = self.queue.lock();
+        queue.frame = FrameInTurn::None;
+        if let Some(taken) = queue.taken() {
+            taken.hand_back();
+        }
+    }
+
+    /// The client has received everything up to `number`.
+    pub(super) fn acknowledge(&self, number: u64) -> Result<(), FromTheFuture> {
+        let mut queue = self.queue.lock();
+        if let Line::Numbered(line) = &mut queue.line {
+            line.numbered.acknowledge(number)?;
+            queue.count();
+        }
+        Ok(())
+    }
+
+    /// The connection is lost, the session stays: messages go on to be queued for the next connection.
+    /// `false` when there is nothing to stay for: the session is over, or plain.
+    pub(super) fn detach(&self) -> bool {
+        let mut queue = self.queue.lock();
+        if queue.is_over() || queue.taken().is_none() {
+            return false;
+        }
+        queue.state = State::Away;
+        queue.transport = None;
+        queue.numbered().numbered.detach();
+        queue.count();
+        true
+    }
+
+    /// A connection takes the session up: the client has received `received` messages, those after it
+    /// are sent again. Gives the number of the client's messages that have taken effect. Everything
+    /// must have settled ([`poll_settled`](Self::poll_settled)).
+    pub(super) fn attach(&self, received: u64) -> Result<u64, AttachError> {
+        let mut queue = self.queue.lock();
+        if queue.is_over() {
+            return Err(AttachError::Over);
+        }
+        assert!(
+            queue.state == State::Away,
+            "a session has one connection at a time"
+        );
+        assert!(
+            queue.is_settled(),
+            "what is under way settles before a client goes on"
+        );
+        queue.numbered().numbered.attach(received)?;
+        queue.state = State::Connected;
+        queue.frame = FrameInTurn::None;
+        queue.transport = None;
+        queue.count();
+        let taken = queue.taken().expect("a session that is away is resumable");
+        taken.told_by_welcome();
+        Ok(taken.settled())
+    }
+
+    /// Ready when none of the client's messages is in mailbox, turn or gate, or the session is over.
+    pub(super) fn poll_settled(&self, cx: &std::task::Context<'_>) -> Poll<()> {
+        let mut queue = self.queue.lock();
+        if queue.is_over() || queue.is_settled() {
+            return Poll::Ready(());
+        }
+        queue.wait(cx);
+        Poll::Pending
+    }
+
+    /// The number of the last message that was sent.
+    pub(crate) fn sent(&self) -> u64 {
+        match &self.queue.lock().line {
+            Line::Frames(_) => 0,
+            Line::Numbered(line) => line.numbered.sent(),
+        }
+    }
+
+    /// What a restart carries over; `None` of a plain session, and of one that is over.
+    pub(crate) fn image(&self) -> Option<Image> {
+        let mut queue = self.queue.lock();
+        if queue.is_over() {
+            return None;
+        }
+        let received = queue.taken()?.settled();
+        Some(queue.numbered().numbered.image(received))
+    }
+
+    /// Something to write, or `Readable` once when the frame handed over has been handled. While the
+    /// session is away there is nothing but its close.
     pub(super) fn poll(&self, cx: &std::task::Context<'_>) -> Poll<Outgoing> {
         let mut queue = self.queue.lock();
-        if let Some(frame) = queue.frames.pop_front() {
-            let cost = frame.size_bytes() + FRAME_OVERHEAD_BYTES;
-            queue.queued_bytes -= cost;
-            queue.charge.sub(cost);
-            if queue.frames.is_empty() && queue.frames.capacity() > 64 {
-                // An idle session must cost little: give back what one burst needed.
-                queue.frames = VecDeque::new();
-            }
-            return Poll::Ready(Outgoing::Frame(frame));
+        if let Some(next) = queue.next() {
+            return Poll::Ready(next);
         }
-        if let Some(close) = queue.close.take() {
-            queue.ended = true;
-            return Poll::Ready(Outgoing::Close(close));
-        }
-        if queue.frame == FrameInTurn::Handled {
-            queue.frame = FrameInTurn::None;
-            return Poll::Ready(Outgoing::Readable);
-        }
-        match &mut queue.transport {
-            Some(waker) if waker.will_wake(cx.waker()) => {}
-            transport => *transport = Some(cx.waker().clone()),
-        }
+        queue.wait(cx);
         Poll::Pending
     }
 }
 
 impl Queue {
-    fn drop_frames(&mut self) {
-        self.frames = VecDeque::new();
-        self.charge.sub(std::mem::take(&mut self.queued_bytes));
+    fn is_over(&self) -> bool {
+        self.state == State::Ended || self.close.is_some()
+    }
+
+    fn push_plain(&mut self, frame: Frame, max_bytes: usize) -> Enqueued {
+        let Line::Frames(frames) = &mut self.line else {
+            unreachable!("asked for by who has looked");
+        };
+        if self.waiting_bytes + frame.size_bytes() + FRAME_OVERHEAD_BYTES > max_bytes {
+            return Enqueued::TooSlow;
+        }
+        self.waiting_bytes += frame.size_bytes() + FRAME_OVERHEAD_BYTES;
+        frames.push_back(frame);
+        if broken(Tooth::FramesOutOfOrder) {
+            frames.rotate_right(1);
+        }
+        Enqueued::Queued
+    }
+
+    fn next(&mut self) -> Option<Outgoing> {
+        if self.state == State::Connected {
+            if let Some(number) = self.taken().and_then(Taken::tell) {
+                return Some(Outgoing::Ack(number));
+            }
+            if let Some(next) = self.next_in_line() {
+                self.count();
+                return Some(next);
+            }
+        }
+        if let Some(close) = self.close.take() {
+            self.state = State::Ended;
+            return Some(Outgoing::Close(close));
+        }
+        if self.state == State::Connected && self.frame == FrameInTurn::Handled {
+            self.frame = FrameInTurn::None;
+            return Some(Outgoing::Readable);
+        }
+        None
+    }
+
+    fn next_in_line(&mut self) -> Option<Outgoing> {
+        match &mut self.line {
+            Line::Frames(frames) => {
+                let frame = frames.pop_front()?;
+                if frames.is_empty() && frames.capacity() > 64 {
+                    // An idle session must cost little: give back what one burst needed.
+                    *frames = VecDeque::new();
+                }
+                self.waiting_bytes -= frame.size_bytes() + FRAME_OVERHEAD_BYTES;
+                Some(Outgoing::Frame(frame))
+            }
+            Line::Numbered(line) => line.numbered.next(),
+        }
+    }
+
+    /// The line with numbers; a plain one gets them.
+    fn numbered(&mut self) -> &mut Resumable {
+        if let Line::Frames(frames) = &mut self.line {
+            let numbered = Numbered::plain(std::mem::take(frames));
+            let taken = None;
+            self.line = Line::Numbered(Box::new(Resumable { numbered, taken }));
+        }
+        match &mut self.line {
+            Line::Numbered(line) => line,
+            Line::Frames(_) => unreachable!("it has just got numbers"),
+        }
+    }
+
+    fn taken(&mut self) -> Option<&mut Taken> {
+        match &mut self.line {
+            Line::Frames(_) => None,
+            Line::Numbered(line) => line.taken.as_mut(),
+        }
+    }
+
+    fn is_settled(&mut self) -> bool {
+        self.frame != FrameInTurn::Pending && self.taken().is_none_or(|taken| taken.is_settled())
+    }
+
+    fn held_bytes(&self) -> usize {
+        match &self.line {
+            Line::Frames(_) => self.waiting_bytes,
+            Line::Numbered(line) => line.numbered.held_bytes(),
+        }
+    }
+
+    /// Takes over what the line holds now.
+    fn count(&mut self) {
+        if let Line::Numbered(line) = &self.line {
+            self.waiting_bytes = line.numbered.waiting_bytes();
+        }
+        self.charge.set(SESSION_BYTES + self.held_bytes());
+    }
+
+    /// Ends the session without what is queued.
+    fn give_up(&mut self, close: Close) {
+        self.clear();
+        self.count();
+        self.close = Some(close);
+    }
+
+    fn clear(&mut self) {
+        match &mut self.line {
+            Line::Frames(frames) => *frames = VecDeque::new(),
+            Line::Numbered(line) => line.numbered.clear(),
+        }
+        self.waiting_bytes = 0;
+    }
+
+    fn wait(&mut self, cx: &std::task::Context<'_>) {
+        match &mut self.transport {
+            Some(waker) if waker.will_wake(cx.waker()) => {}
+            transport => *transport = Some(cx.waker().clone()),
+        }
     }
 }
 
 /// Wakes the transport after the lock is released, so that it does not run into it.
-fn wake(mut queue: parking_lot::MutexGuard<'_, Queue>) {
+fn wake(mut queue: MutexGuard<'_, Queue>) {
     let transport = queue.transport.take();
     drop(queue);
     if let Some(waker) = transport {

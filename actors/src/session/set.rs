@@ -106,7 +106,7 @@ impl SessionSet {
             .range((Bound::Unbounded, Bound::Included(last)))
         {
             if !except.contains(&session.id) {
-                session.outbound.send(frame.clone());
+                session.outbound.send(frame.clone().into());
             }
         }
     }

@@ -113,6 +113,7 @@ impl TestSession {
                 Step::Received
             }
             Outgoing::Readable => Step::Readable,
+            Outgoing::Skip(_) | Outgoing::Ack(_) | Outgoing::Control(_) => Step::Received,
             Outgoing::Close(close) => {
                 self.close = Some(close.clone());
                 if let Some(connection) = self.connection.take() {

@@ -156,6 +156,9 @@ impl Pump {
             }
             match self.connection.poll_outgoing(cx) {
                 Poll::Ready(Outgoing::Frame(frame)) => self.write(frame)?,
+                Poll::Ready(Outgoing::Control(text)) => self.write(Frame::Text(text))?,
+                // A plain client does not count.
+                Poll::Ready(Outgoing::Skip(_) | Outgoing::Ack(_)) => {}
                 Poll::Ready(Outgoing::Close(close)) => return Err(End::Ours(close)),
                 Poll::Ready(Outgoing::Readable) => self.reading = true,
                 Poll::Pending => break,

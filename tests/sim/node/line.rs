@@ -135,6 +135,9 @@ impl Client<'_> {
                     }
                 }
                 Ok(Outgoing::Readable) => is_handled = true,
+                Ok(Outgoing::Skip(_) | Outgoing::Control(_) | Outgoing::Ack(_)) => {
+                    unreachable!("the session is plain, and nothing in it is left out")
+                }
                 Ok(Outgoing::Close(close)) => {
                     self.sim.event(format_args!(
                         "client {}: its session on {} closes: {}",
