@@ -64,10 +64,10 @@ pub use abide_actors::__private;
 #[cfg(feature = "test-util")]
 pub use abide_actors::testing;
 pub use abide_actors::{
-    Actor, ActorError, ActorKind, Alarm, AlarmError, AlarmStatus, Body, BodyError, Call, CallError,
-    Close, ConnectError, ConnectRequest, Context, Cron, Deadline, Frame, IdempotencyKey,
-    InvalidCron, InvalidIdempotencyKey, Keys, Kind, Parked, Payload, Refusal, Session, SessionId,
-    State, Storage, StorageMut, When, actor, call,
+    Actor, ActorError, ActorKind, Alarm, AlarmError, AlarmStatus, Audience, Body, BodyError, Call,
+    CallError, Class, Close, ConnectError, ConnectRequest, Context, Cron, Deadline, Delivery,
+    Frame, IdempotencyKey, InvalidCron, InvalidIdempotencyKey, Keys, Kind, Parked, Payload,
+    Refusal, Session, SessionId, State, Storage, StorageMut, When, actor, call,
 };
 pub use abide_storage::{Namespace, Object, ObjectId, Timestamp, Version};
 pub use admin_client::AdminError;
@@ -83,8 +83,8 @@ pub mod prelude {
 
     pub use ::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
     pub use abide_actors::{
-        Actor, ActorError, Alarm, Body, CallError, Close, ConnectError, ConnectRequest, Context,
-        Cron, Frame, Keys, Refusal, Session, SessionId, actor, call,
+        Actor, ActorError, Alarm, Audience, Body, CallError, Close, ConnectError, ConnectRequest,
+        Context, Cron, Frame, Keys, Refusal, Session, SessionId, actor, call,
     };
     pub use abide_storage::{ObjectId, Timestamp, Version};
     pub use bytes::Bytes;

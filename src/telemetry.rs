@@ -43,6 +43,7 @@ pub(crate) struct Metrics {
     requests: [AtomicU64; 5],
     frames_received: AtomicU64,
     frames_sent: AtomicU64,
+    frame_bytes_sent: AtomicU64,
 }
 
 impl Metrics {
@@ -70,6 +71,13 @@ impl Metrics {
         }
         if sent > 0 {
             self.frames_sent.fetch_add(sent, Ordering::Relaxed);
+        }
+    }
+
+    /// Adds what one poll of a session wrote, without what the protocol puts around it.
+    pub(crate) fn frame_bytes_sent(&self, bytes: u64) {
+        if bytes > 0 {
+            self.frame_bytes_sent.fetch_add(bytes, Ordering::Relaxed);
         }
     }
 }
@@ -128,6 +136,30 @@ static METRICS: &[Metric<Snapshot>] = &[
         kind: "counter",
         help: "WebSocket messages to clients.",
         read: |s| load(&s.app.metrics.frames_sent),
+    },
+    Metric {
+        name: "abide_frame_sent_bytes_total",
+        kind: "counter",
+        help: "Payload of WebSocket messages to clients.",
+        read: |s| load(&s.app.metrics.frame_bytes_sent),
+    },
+    Metric {
+        name: "abide_frames_dropped_total",
+        kind: "counter",
+        help: "Lossy frames dropped because much was waiting for the client, or it was away.",
+        read: |s| s.runtime.frames_dropped,
+    },
+    Metric {
+        name: "abide_frames_replaced_total",
+        kind: "counter",
+        help: "Waiting frames in whose place a newer one of their key was sent.",
+        read: |s| s.runtime.frames_replaced,
+    },
+    Metric {
+        name: "abide_sessions_too_slow_total",
+        kind: "counter",
+        help: "Sessions closed with 1013 because their client did not read fast enough.",
+        read: |s| s.runtime.sessions_too_slow,
     },
     Metric {
         name: "abide_objects",

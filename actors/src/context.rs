@@ -17,7 +17,7 @@ use crate::actor::Actor;
 use crate::alarm::AlarmStatus;
 use crate::call::{CallError, Deadline, Origin};
 use crate::handle::{Callee, Recipient};
-use crate::session::{Frame, Session, SessionId};
+use crate::session::{Audience, Delivery, Frame, Session};
 use crate::turn::TurnContext;
 
 /// One turn's view of its object: an optional first argument of every call and callback.
@@ -149,9 +149,10 @@ impl<A: ?Sized> Context<A> {
         self.turn.session_count()
     }
 
-    /// Sends a frame to all sessions of the object.
-    pub fn broadcast(&mut self, frame: impl Into<Frame>) {
-        self.turn.broadcast(frame.into(), None, &[]);
+    /// Sends a frame to all sessions of the object; of any [`Class`](crate::Class), as
+    /// [`Session::send`] does.
+    pub fn broadcast(&mut self, delivery: impl Into<Delivery>) {
+        self.broadcast_with(Audience::all(), delivery);
     }
 
     /// Sends a value as a JSON text frame to all sessions of the object. It is encoded once.
@@ -164,14 +165,20 @@ impl<A: ?Sized> Context<A> {
     }
 
     /// Sends a frame to the sessions with this tag.
-    pub fn broadcast_to(&mut self, tag: &str, frame: impl Into<Frame>) {
-        self.turn.broadcast(frame.into(), Some(tag), &[]);
+    pub fn broadcast_to(&mut self, tag: &str, delivery: impl Into<Delivery>) {
+        self.broadcast_with(Audience::tagged(tag), delivery);
     }
 
     /// Sends a frame to all sessions but these: usually those it came from.
-    pub fn broadcast_except(&mut self, frame: impl Into<Frame>, except: &[&Session]) {
-        let except: Vec<SessionId> = except.iter().map(|session| session.id()).collect();
-        self.turn.broadcast(frame.into(), None, &except);
+    pub fn broadcast_except(&mut self, delivery: impl Into<Delivery>, except: &[&Session]) {
+        let except = except.iter().copied();
+        self.broadcast_with(Audience::all().except_all(except), delivery);
+    }
+
+    /// Sends a frame to an audience of one's choice, for instance those with a tag but one. It is
+    /// encoded once, and its bytes are shared.
+    pub fn broadcast_with(&mut self, audience: Audience, delivery: impl Into<Delivery>) {
+        self.turn.broadcast(delivery.into(), audience);
     }
 
     /// Answers every frame equal to `request` with `response` without waking the object: for

@@ -15,8 +15,8 @@ use crate::image::{self, ImageError};
 use crate::memory::Charge;
 use crate::node::{Node, Target};
 use crate::send::{Departed, Heard, Sequence};
-use crate::session::{Close, Frame, SessionCore, SessionId};
-use crate::stage::{Audience, Effect};
+use crate::session::{Close, Delivery, SessionCore};
+use crate::stage::{Effect, Receivers};
 use crate::turn::Shared;
 
 /// One turn's effects, in the order they leave.
@@ -52,18 +52,19 @@ impl Departure {
         }
     }
 
-    fn broadcast(&self, frame: &Frame, except: &[SessionId], audience: &Audience) {
-        match audience {
-            Audience::UpTo(last) => self.slot.sessions.broadcast(frame, except, *last),
-            Audience::Sessions(sessions) => {
-                for session in sessions
-                    .iter()
-                    .filter(|session| !except.contains(&session.id))
-                {
-                    session.outbound.send(frame.clone().into());
+    fn broadcast(&self, delivery: &Delivery, receivers: &Receivers) {
+        let figures = &self.node.sessions;
+        match receivers {
+            Receivers::UpTo(last, except) => {
+                let sessions = &self.slot.sessions;
+                sessions.broadcast(delivery, except, *last, figures);
+            }
+            Receivers::Sessions(sessions) => {
+                for session in sessions {
+                    figures.note(session.outbound.send(delivery.clone()));
                 }
             }
-            Audience::All | Audience::Tag(_) => unreachable!("settled when the turn was sealed"),
+            Receivers::Wanted(_) => unreachable!("settled when the turn was sealed"),
         }
     }
 }
@@ -119,14 +120,14 @@ impl Held for Departure {
     fn release(mut self) {
         for effect in std::mem::take(&mut self.effects) {
             match effect {
-                Effect::Send { session, frame } => _ = session.outbound.send(frame.into()),
-                Effect::Broadcast {
-                    frame,
-                    except,
-                    audience,
-                } => {
-                    self.broadcast(&frame, &except, &audience);
+                Effect::Send { session, delivery } => {
+                    let figures = &self.node.sessions;
+                    figures.note(session.outbound.send(delivery));
                 }
+                Effect::Broadcast {
+                    delivery,
+                    receivers,
+                } => self.broadcast(&delivery, &receivers),
                 Effect::Close { session, close } => session.outbound.close(close),
                 Effect::AutoResponse(auto) => self.slot.sessions.set_auto_response(auto),
             }

@@ -222,7 +222,7 @@ fn close_laggards(node: &Node, bytes: usize) -> usize {
     node.catalog.each(|slot| {
         slot.sessions.each(|session| {
             if chosen.contains(&session.id) {
-                session.outbound.evict();
+                node.sessions.note(session.outbound.evict());
             }
         });
     });

@@ -68,7 +68,7 @@ pub use registry::{Limits, RegisterError};
 pub use rng::Rng;
 pub use runtime::{Builder, NamespaceInfo, Runtime, Stats};
 pub use session::{
-    ATTACHMENT_SIZE_MAX_BYTES, CLOSE_REASON_SIZE_MAX_BYTES, Class, Close, ConnectRequest,
+    ATTACHMENT_SIZE_MAX_BYTES, Audience, CLOSE_REASON_SIZE_MAX_BYTES, Class, Close, ConnectRequest,
     Connection, Delivery, Frame, Incoming, Outgoing, Session, SessionId, TAG_SIZE_MAX_CHARS,
     TAGS_MAX, Text,
 };

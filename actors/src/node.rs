@@ -18,7 +18,7 @@ use crate::memory::Memory;
 use crate::registry::{Limits, Registry};
 use crate::rng::Rng;
 use crate::send::{Counters, Sequence};
-use crate::session::{Close, SessionCore, SessionId};
+use crate::session::{Close, Figures, SessionCore, SessionId};
 use crate::tasks::{TaskKind, Tasks};
 use crate::waits::{Wait, WaitGraph};
 
@@ -43,6 +43,7 @@ pub(crate) struct Node {
     pub(crate) alarms: Scheduler,
     pub(crate) waits: WaitGraph,
     pub(crate) sends: Counters,
+    pub(crate) sessions: Figures,
     pub(crate) memory: Memory,
     pub(crate) evictor: Evictor,
     draining: AtomicBool,
@@ -75,6 +76,7 @@ impl Node {
             catalog: Catalog::default(),
             waits: WaitGraph::default(),
             sends: Counters::default(),
+            sessions: Figures::default(),
             draining: AtomicBool::new(false),
             drain_began: Notify::new(),
             last_session: AtomicU64::new(0),

@@ -129,6 +129,12 @@ pub struct Stats {
     pub sends_retried: u64,
     /// Messages between objects that were given up.
     pub sends_dropped: u64,
+    /// Frames to sessions that were dropped as their class allows.
+    pub frames_dropped: u64,
+    /// Frames to sessions in whose place a newer one of their key was sent.
+    pub frames_replaced: u64,
+    /// Sessions closed with 1013 because their clients did not read fast enough.
+    pub sessions_too_slow: u64,
     /// Activations asked to end because the node wanted their memory.
     pub evictions: u64,
 }
@@ -175,6 +181,9 @@ impl Runtime {
             sends_refused: sends.refused.load(Ordering::Relaxed),
             sends_retried: sends.retried.load(Ordering::Relaxed),
             sends_dropped: sends.dropped.load(Ordering::Relaxed),
+            frames_dropped: self.0.sessions.dropped(),
+            frames_replaced: self.0.sessions.replaced(),
+            sessions_too_slow: self.0.sessions.too_slow(),
             evictions: self.0.evictor.asked_count(),
         }
     }

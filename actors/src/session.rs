@@ -3,8 +3,10 @@
 //! A session outlives the activation it talks to (hibernation): its queue, tags and attachment
 //! live beside the object's mailbox, not inside the activation.
 
+mod audience;
 mod connection;
 mod delivery;
+mod figures;
 #[cfg_attr(
     not(test),
     expect(dead_code, reason = "resuming a session is being built on it")
@@ -21,8 +23,11 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use audience::Audience;
+pub(crate) use audience::Excepted;
 pub use connection::{Connection, Incoming, Outgoing};
 pub use delivery::{Class, Delivery};
+pub(crate) use figures::Figures;
 pub(crate) use outbound::Outbound;
 pub(crate) use set::{AutoResponse, Join, SessionSet};
 
@@ -294,12 +299,33 @@ impl Session {
         self.core.id
     }
 
-    /// Sends a frame. To a session that has ended it does nothing.
-    pub fn send(&self, frame: impl Into<Frame>) {
+    /// Sends a frame; as it is, reliably, or of another [`Class`] by [`Frame::latest`] and
+    /// [`Frame::lossy`]. To a session that has ended it does nothing.
+    pub fn send(&self, delivery: impl Into<Delivery>) {
         self.stage.lock().effect(Effect::Send {
             session: self.core.clone(),
-            frame: frame.into(),
+            delivery: delivery.into(),
         });
+    }
+
+    /// Bytes that wait for the client to read them, with what they cost beside their payload. Near the
+    /// bound (`outbound_queue_max`) a reliable frame ends the session: who can send less to a client
+    /// that lags, should.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.core.outbound.waiting_bytes()
+    }
+
+    /// Frames that were dropped as their class allows: too much was waiting, or the client was away.
+    #[must_use]
+    pub fn dropped_frames(&self) -> u64 {
+        self.core.outbound.left_out().0
+    }
+
+    /// Frames in whose place a newer one of their key was sent.
+    #[must_use]
+    pub fn replaced_frames(&self) -> u64 {
+        self.core.outbound.left_out().1
     }
 
     /// Sends the value as a JSON text frame.

@@ -12,7 +12,8 @@ use crate::memory::{Charge, Memory};
 use crate::registry::Limits;
 use crate::send::Outgoing;
 use crate::session::{
-    AutoResponse, Close, Frame, Join, SessionChange, SessionCore, SessionId, SessionSet,
+    Audience, AutoResponse, Close, Delivery, Excepted, Join, SessionChange, SessionCore, SessionId,
+    SessionSet,
 };
 
 /// Everything one turn wants to happen. Shared by the turn's context and its sessions, under one
@@ -45,14 +46,11 @@ pub(crate) struct OutboxIsFull;
 pub(crate) enum Effect {
     Send {
         session: Arc<SessionCore>,
-        frame: Frame,
+        delivery: Delivery,
     },
-    /// To all, or to those with a tag. Staged without an audience: that is settled when the turn
-    /// is sealed ([`Audience`]).
     Broadcast {
-        frame: Frame,
-        except: Box<[SessionId]>,
-        audience: Audience,
+        delivery: Delivery,
+        receivers: Receivers,
     },
     Close {
         session: Arc<SessionCore>,
@@ -63,22 +61,27 @@ pub(crate) enum Effect {
 
 /// Who gets a broadcast: those who were on the object, with the tag, when its turn ended. The gate
 /// may open much later, when others have joined and tags have changed.
-pub(crate) enum Audience {
-    /// Not settled yet: those with the tag.
-    Tag(Arc<str>),
-    /// Not settled yet: all.
-    All,
+pub(crate) enum Receivers {
+    /// As staged; settled when the turn is sealed.
+    Wanted(Audience),
     Sessions(Vec<Arc<SessionCore>>),
-    UpTo(Join),
+    UpTo(Join, Excepted),
 }
 
-impl Audience {
+impl Receivers {
     pub(crate) fn settle(&mut self, sessions: &SessionSet) {
-        match self {
-            Self::Tag(tag) => *self = Self::Sessions(sessions.select(Some(tag))),
-            Self::All => *self = Self::UpTo(sessions.last_join()),
-            Self::Sessions(_) | Self::UpTo(_) => {}
-        }
+        let Self::Wanted(audience) = self else {
+            return;
+        };
+        let (tag, except) = std::mem::replace(audience, Audience::all()).into_parts();
+        *self = match tag {
+            None => Self::UpTo(sessions.last_join(), except),
+            Some(tag) => {
+                let mut tagged = sessions.select(Some(&tag));
+                tagged.retain(|session| !except.contains(session.id));
+                Self::Sessions(tagged)
+            }
+        };
     }
 }
 
@@ -110,7 +113,9 @@ impl Stage {
 
     pub(crate) fn effect(&mut self, effect: Effect) {
         let carried = match &effect {
-            Effect::Send { frame, .. } | Effect::Broadcast { frame, .. } => frame.size_bytes(),
+            Effect::Send { delivery, .. } | Effect::Broadcast { delivery, .. } => {
+                delivery.size_bytes()
+            }
             Effect::Close { .. } | Effect::AutoResponse(_) => 0,
         };
         if self.has_room(carried) {

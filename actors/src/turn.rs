@@ -22,8 +22,8 @@ use crate::context::When;
 use crate::node::Node;
 use crate::payload::Payload;
 use crate::send::{Departed, Outgoing};
-use crate::session::{AutoResponse, Frame, Session, SessionId};
-use crate::stage::{Audience, Effect, OutboxIsFull, Stage};
+use crate::session::{Audience, AutoResponse, Delivery, Frame, Session};
+use crate::stage::{Effect, OutboxIsFull, Receivers, Stage};
 use crate::teeth::{Tooth, broken};
 
 /// What the turns of one activation share.
@@ -368,15 +368,11 @@ impl TurnContext {
         self.shared.slot.sessions.len()
     }
 
-    /// Stages one frame for all sessions with the tag (`None`: all) but those excepted. It goes to
-    /// those who are there, and have the tag, when the turn ends.
-    pub fn broadcast(&self, frame: Frame, tag: Option<&str>, except: &[SessionId]) {
-        let audience = tag.map_or(Audience::All, |tag| Audience::Tag(tag.into()));
-        let except = except.into();
+    /// Stages one frame for several sessions: those of the audience when the turn ends.
+    pub fn broadcast(&self, delivery: Delivery, audience: Audience) {
         self.shared.stage.lock().effect(Effect::Broadcast {
-            frame,
-            except,
-            audience,
+            delivery,
+            receivers: Receivers::Wanted(audience),
         });
     }
 

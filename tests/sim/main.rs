@@ -8,6 +8,7 @@ mod alarm_at_least_once;
 mod all_or_nothing;
 mod bounded;
 mod calls;
+mod classes;
 mod durable_before_visible;
 mod fenced;
 mod idempotency;

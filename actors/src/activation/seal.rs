@@ -120,8 +120,8 @@ impl Activation {
         }
         departure.changed = self.apply(&mut stage);
         for effect in &mut stage.effects {
-            if let Effect::Broadcast { audience, .. } = effect {
-                audience.settle(&self.shared.slot.sessions);
+            if let Effect::Broadcast { receivers, .. } = effect {
+                receivers.settle(&self.shared.slot.sessions);
             }
         }
         departure.effects = stage.effects;

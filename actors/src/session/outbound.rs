@@ -218,13 +218,15 @@ impl Outbound {
     }
 
     /// Closes the session for the memory its queue takes: the same answer as to one queue too long.
-    pub(crate) fn evict(&self) {
+    pub(crate) fn evict(&self) -> Enqueued {
         let mut queue = self.queue.lock();
-        if !queue.is_over() {
-            let reason = "the server's memory is used up, and frames were waiting to be read";
-            queue.give_up(Close::new(Close::TRY_AGAIN_LATER, reason));
-            wake(queue);
+        if queue.is_over() {
+            return Enqueued::Ended;
         }
+        let reason = "the server's memory is used up, and frames were waiting to be read";
+        queue.give_up(Close::new(Close::TRY_AGAIN_LATER, reason));
+        wake(queue);
+        Enqueued::TooSlow
     }
 
     /// Ends the session after what is queued. The first close wins.

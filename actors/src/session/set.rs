@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::{Close, Frame, SessionChange, SessionCore, SessionId};
+use super::{Close, Delivery, Excepted, Figures, Frame, SessionChange, SessionCore, SessionId};
 
 /// The sessions attached to an object, in the order they joined, and by tag. Lives beside the
 /// mailbox, so it outlives the activation.
@@ -99,14 +99,20 @@ impl SessionSet {
     }
 
     /// Queues one frame for every session that joined no later than `last`.
-    pub(crate) fn broadcast(&self, frame: &Frame, except: &[SessionId], last: Join) {
+    pub(crate) fn broadcast(
+        &self,
+        delivery: &Delivery,
+        except: &Excepted,
+        last: Join,
+        figures: &Figures,
+    ) {
         let members = self.0.lock();
         for (_, session) in members
             .by_join
             .range((Bound::Unbounded, Bound::Included(last)))
         {
-            if !except.contains(&session.id) {
-                session.outbound.send(frame.clone().into());
+            if !except.contains(session.id) {
+                figures.note(session.outbound.send(delivery.clone()));
             }
         }
     }

@@ -48,6 +48,7 @@ pub(super) struct Pump {
     unflushed: bool,
     received: u64,
     sent: u64,
+    sent_bytes: u64,
 }
 
 /// How a session ends.
@@ -78,6 +79,7 @@ impl Pump {
             unflushed: false,
             received: 0,
             sent: 0,
+            sent_bytes: 0,
         }
     }
 
@@ -120,6 +122,8 @@ impl Pump {
             std::mem::take(&mut self.received),
             std::mem::take(&mut self.sent),
         );
+        self.metrics
+            .frame_bytes_sent(std::mem::take(&mut self.sent_bytes));
         ended
     }
 
@@ -209,6 +213,7 @@ impl Pump {
 
     fn write(&mut self, frame: Frame) -> Result<(), End> {
         self.sent += 1;
+        self.sent_bytes += frame.size_bytes() as u64;
         self.unflushed = true;
         Pin::new(&mut self.socket)
             .start_send(wire_frame(frame))
