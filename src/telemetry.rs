@@ -128,13 +128,13 @@ static METRICS: &[Metric<Snapshot>] = &[
     Metric {
         name: "abide_frames_received_total",
         kind: "counter",
-        help: "WebSocket messages from clients.",
+        help: "Messages from clients of sessions.",
         read: |s| load(&s.app.metrics.frames_received),
     },
     Metric {
         name: "abide_frames_sent_total",
         kind: "counter",
-        help: "WebSocket messages to clients.",
+        help: "Messages to clients of sessions, over WebSocket or as server-sent events.",
         read: |s| load(&s.app.metrics.frames_sent),
     },
     Metric {

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tower_service::Service as _;
 
 use super::app::App;
-use super::patience::{Busy, Patience, Watched};
+use super::patience::{AcknowledgedWithin, Busy, Patience, Watched};
 use crate::problem::Problem;
 use crate::protocol::{REQUEST_ID, RequestId};
 
@@ -99,6 +99,9 @@ async fn answer(
     }
     response.headers_mut().insert(REQUEST_ID, id.header());
     app.metrics.request_answered(response.status());
+    if let Some(within) = response.extensions_mut().remove::<AcknowledgedWithin>() {
+        busy.require_acknowledgements(within);
+    }
     if response.body().size_hint().exact().is_none() {
         // Streamed: the connection is busy until the last piece has been handed over.
         response = response.map(|body| Body::new(Streamed { body, _busy: busy }));

@@ -19,6 +19,7 @@ mod openapi;
 mod patience;
 mod rpc;
 mod socket;
+mod sse;
 
 use std::sync::Arc;
 

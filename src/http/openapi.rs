@@ -83,9 +83,13 @@ fn other_paths(namespace: &str, description: &Description) -> Vec<(String, Value
         let get = json!({
             "operationId": format!("{namespace}.session"),
             "tags": [namespace],
-            "summary": "Opens a session: a WebSocket handshake.",
+            "summary": "Opens a session: a WebSocket handshake; or, to receive only, `Accept: text/event-stream`.",
             "responses": {
                 "101": { "description": "The session is open." },
+                "200": {
+                    "description": "The session is open; its frames follow as server-sent events.",
+                    "content": { "text/event-stream": { "schema": { "type": "string" } } },
+                },
                 "default": problem_response(),
             },
         });

@@ -8,7 +8,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -29,9 +29,17 @@ pub(crate) struct Patience {
     /// Milliseconds from `born` to when the socket first took no more of a response, plus one; zero
     /// when it takes what it is given.
     stuck: AtomicU64,
+    /// Milliseconds within which the other side's system has to acknowledge what we sent; zero when
+    /// nobody has asked for that since the socket was last told.
+    acknowledged_within: AtomicU32,
     head_timeout: Duration,
     idle_timeout: Duration,
 }
+
+/// In a response's extensions: give the connection up when the other side's system acknowledges nothing
+/// for so long. For streams whose clients say nothing, so that their silence tells nothing.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AcknowledgedWithin(pub(super) Duration);
 
 /// What the connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +59,7 @@ impl Patience {
             // A client that connects and says nothing is no better than one that dribbles.
             state: AtomicU64::new(Phase::Head as u64),
             stuck: AtomicU64::new(0),
+            acknowledged_within: AtomicU32::new(0),
             head_timeout: config.header_read_timeout.duration(),
             idle_timeout: config.keep_alive_timeout.duration(),
         })
@@ -131,6 +140,14 @@ impl Patience {
 #[derive(Debug)]
 pub(crate) struct Busy(Arc<Patience>);
 
+impl Busy {
+    /// From the next write on; see [`AcknowledgedWithin`].
+    pub(super) fn require_acknowledgements(&self, within: AcknowledgedWithin) {
+        let millis = u32::try_from(within.0.as_millis()).unwrap_or(u32::MAX);
+        self.0.acknowledged_within.store(millis, Ordering::Relaxed);
+    }
+}
+
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.enter(Phase::Idle);
@@ -160,6 +177,23 @@ impl Watched {
     }
 }
 
+impl Watched {
+    /// Tells the system what was asked for since the last write. What it gives up, the next read finds.
+    fn obey(&self) {
+        if self.patience.acknowledged_within.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let millis = self.patience.acknowledged_within.swap(0, Ordering::Relaxed);
+        // Elsewhere a client that has vanished is found when the system tires of sending again.
+        #[cfg(target_os = "linux")]
+        if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(&self.socket, millis) {
+            tracing::debug!(%error, "the socket does not take TCP_USER_TIMEOUT");
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = millis;
+    }
+}
+
 impl AsyncRead for Watched {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -181,6 +215,7 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.obey();
         let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
         self.patience.wrote(&written);
         written
@@ -199,6 +234,7 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.obey();
         let written = Pin::new(&mut self.socket).poll_write_vectored(cx, pieces);
         self.patience.wrote(&written);
         written

@@ -21,7 +21,8 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::app::{App, origin};
 use super::patience::Watched;
-use crate::problem::{Problem, SSE_NOT_SUPPORTED, UPGRADE_REQUIRED};
+use super::sse;
+use crate::problem::{Problem, UPGRADE_REQUIRED};
 use crate::protocol::Address;
 use handshake::Handshake;
 use pump::Pump;
@@ -36,9 +37,11 @@ pub(super) async fn open(
     State(app): State<Arc<App>>,
     mut request: Request,
 ) -> Result<Response, Problem> {
-    let handshake = match Handshake::read(request.headers())? {
-        Some(handshake) => handshake,
-        None => return Err(no_session(&request)),
+    let Some(handshake) = Handshake::read(request.headers())? else {
+        if sse::is_asked(request.method(), request.headers()) {
+            return sse::open(app, request).await;
+        }
+        return Err(no_session());
     };
     let upgrade = hyper::upgrade::on(&mut request);
     let (head, _) = request.into_parts();
@@ -106,16 +109,8 @@ async fn take_over(upgraded: Upgraded, frame_size_max: usize) -> WebSocketStream
 }
 
 /// Why a plain GET opens no session.
-fn no_session(request: &Request) -> Problem {
-    let accept = request
-        .headers()
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok());
-    if accept.is_some_and(|accept| accept.contains("text/event-stream")) {
-        let said = "this release serves sessions over WebSocket only";
-        return Problem::new(&SSE_NOT_SUPPORTED, said);
-    }
-    let said = "a session is opened by a WebSocket: send the headers of a handshake, or add a \
-                method to the path for a call";
+fn no_session() -> Problem {
+    let said = "a session is opened by a WebSocket or by 'accept: text/event-stream': send the headers \
+                of either, or add a method to the path for a call";
     Problem::new(&UPGRADE_REQUIRED, said).header(header::UPGRADE, "websocket")
 }

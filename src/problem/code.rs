@@ -62,7 +62,7 @@ codes! {
     KIND_MISMATCH = "kind-mismatch", 422, "Objects of different kinds";
     INVALID_CRON = "invalid-cron", 422, "Cron expression cannot be used";
     LIMIT_EXCEEDED = "limit-exceeded", 422, "Limit of a turn exceeded";
-    UPGRADE_REQUIRED = "upgrade-required", 426, "A session needs a WebSocket";
+    UPGRADE_REQUIRED = "upgrade-required", 426, "A session needs a WebSocket or an event stream";
     IDEMPOTENCY_KEYS_FULL = "idempotency-keys-full", 429, "Too many idempotency keys on the object";
     ACTOR_PANICKED = "actor-panicked", 500, "Object's code failed";
     BACKUP_FAILED = "backup-failed", 500, "Backup or history could not be read or written";
@@ -71,7 +71,6 @@ codes! {
     STATE_UNREADABLE = "state-unreadable", 500, "Stored state cannot be read";
     STORE_UNREADABLE = "store-unreadable", 500, "Store cannot be read";
     UNENCODABLE = "unencodable", 500, "Value cannot be encoded";
-    SSE_NOT_SUPPORTED = "sse-not-supported", 501, "Server-sent events are not supported yet";
     CALL_FAILED = "call-failed", 502, "Call to another object failed";
     DRAINING = "draining", 503, "Server is shutting down";
     FENCED = "fenced", 503, "Object moved";

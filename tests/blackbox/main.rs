@@ -41,6 +41,8 @@ mod raw_http;
 #[cfg(test)]
 mod send;
 #[cfg(test)]
+mod sse;
+#[cfg(test)]
 mod surface;
 #[cfg(test)]
 mod websocket;

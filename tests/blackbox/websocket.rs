@@ -162,10 +162,6 @@ async fn what_is_no_handshake_is_explained() {
     get(server.addr(), path)
         .await
         .problem(426, "upgrade-required");
-    let events = [("accept", "text/event-stream")];
-    send(server.addr(), "GET", path, &events, b"")
-        .await
-        .problem(501, "sse-not-supported");
 
     let old = [
         ("connection", "upgrade"),

@@ -1,6 +1,7 @@
 //! What the tests share: a server in this process, a server in its own, and clients that send
 //! exactly what they are told.
 
+pub(crate) mod events;
 pub(crate) mod http;
 pub(crate) mod objects;
 pub(crate) mod process;
@@ -37,6 +38,15 @@ pub(crate) fn raise_open_files_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).unwrap();
+}
+
+/// Pulls the plug of a client's socket: whatever comes to it is dropped by the system before TCP sees it, so
+/// that nothing is acknowledged, as when the machine or its network is gone.
+#[cfg(target_os = "linux")]
+pub(crate) fn unplug(socket: &tokio::net::TcpStream) {
+    const RETURN_NOTHING: socket2::SockFilter = socket2::SockFilter::new(0x06, 0, 0, 0);
+    let socket = socket2::SockRef::from(socket);
+    socket.attach_filter(&[RETURN_NOTHING]).unwrap();
 }
 
 /// A server in this process with the objects of [`objects`].

@@ -134,6 +134,11 @@ pub(crate) struct Room {
     left: Vec<u16>,
 }
 
+/// Bytes that everybody is to hear.
+fn is_told(frame: &Frame) -> bool {
+    matches!(frame, Frame::Binary(bytes) if bytes.starts_with(b"tell"))
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Entry {
@@ -176,6 +181,14 @@ impl Room {
                     session.send(vec![0; 64 << 10]);
                 }
             }
+            Some("flood all") => {
+                for _ in 0..16 {
+                    ctx.broadcast(vec![0; 64 << 10]);
+                }
+                session.send("flooded");
+            }
+            Some(told) if told.starts_with("tell") => ctx.broadcast(frame),
+            None if is_told(&frame) => ctx.broadcast(frame),
             _ => session.send(frame),
         }
     }
