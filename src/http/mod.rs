@@ -17,6 +17,7 @@ mod linger;
 mod listener;
 mod openapi;
 mod patience;
+mod progress;
 mod rpc;
 mod socket;
 mod sse;

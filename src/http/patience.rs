@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
+use super::progress::Progress;
 use crate::config::Config;
 
 /// Shared by the three parts of one connection: its socket, its service, and its watchdog. All
@@ -160,6 +161,7 @@ impl Drop for Busy {
 pub(crate) struct Watched {
     pub(crate) socket: TcpStream,
     patience: Arc<Patience>,
+    written_bytes: u64,
     _place: OwnedSemaphorePermit,
 }
 
@@ -172,12 +174,23 @@ impl Watched {
         Self {
             socket,
             patience,
+            written_bytes: 0,
             _place: place,
         }
     }
-}
 
-impl Watched {
+    /// How far what was written has come.
+    pub(super) fn progress(&self) -> Option<Progress> {
+        Progress::of(&self.socket, self.written_bytes)
+    }
+
+    fn wrote(&mut self, written: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(count)) = written {
+            self.written_bytes += *count as u64;
+        }
+        self.patience.wrote(written);
+    }
+
     /// Tells the system what was asked for since the last write. What it gives up, the next read finds.
     fn obey(&self) {
         if self.patience.acknowledged_within.load(Ordering::Relaxed) == 0 {
@@ -217,7 +230,7 @@ impl AsyncWrite for Watched {
     ) -> Poll<io::Result<usize>> {
         self.obey();
         let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
-        self.patience.wrote(&written);
+        self.wrote(&written);
         written
     }
 
@@ -236,7 +249,7 @@ impl AsyncWrite for Watched {
     ) -> Poll<io::Result<usize>> {
         self.obey();
         let written = Pin::new(&mut self.socket).poll_write_vectored(cx, pieces);
-        self.patience.wrote(&written);
+        self.wrote(&written);
         written
     }
 

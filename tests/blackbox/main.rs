@@ -31,6 +31,8 @@ mod drain;
 #[cfg(test)]
 mod floods;
 #[cfg(test)]
+mod heartbeat;
+#[cfg(test)]
 mod idempotency;
 #[cfg(test)]
 mod large_state;

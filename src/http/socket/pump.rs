@@ -225,7 +225,10 @@ impl Pump {
             // We are the ones who do not listen, and not because the client does not.
             self.heartbeat.heard();
         }
-        while let Poll::Ready(beat) = self.heartbeat.poll(cx) {
+        while let Poll::Ready(beat) = {
+            let socket = self.socket.get_ref();
+            self.heartbeat.poll(cx, || socket.progress())
+        } {
             if beat == Beat::Dead {
                 return Poll::Ready(End::Lost);
             }
@@ -236,6 +239,7 @@ impl Pump {
                     return Poll::Ready(End::Lost);
                 }
             }
+            self.heartbeat.pinged(self.socket.get_ref().progress());
         }
         Poll::Pending
     }

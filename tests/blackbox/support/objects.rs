@@ -187,6 +187,7 @@ impl Room {
                 }
                 session.send("flooded");
             }
+            Some("tell-big") => ctx.broadcast(vec![0; 64 << 10]),
             Some(told) if told.starts_with("tell") => ctx.broadcast(frame),
             None if is_told(&frame) => ctx.broadcast(frame),
             _ => session.send(frame),
