@@ -86,6 +86,9 @@ async fn a_slow_reader_is_not_given_up() {
             taken += count;
         }
         assert!(began.elapsed() > PING_TIMEOUT * 2, "{:?}", began.elapsed());
+        // What was written comes from a closed connection, too; the object knows.
+        let left = get(server.addr(), "/v1/room/slowly/left").await;
+        assert_eq!(left.text(), "[]");
     };
     tokio::select! {
         () = reading => {}
