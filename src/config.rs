@@ -99,6 +99,13 @@ settings! {
     /// than one.
     ping_timeout: Span, "ABIDE_PING_TIMEOUT", Span::secs(60), Span::millis(100) => Span::secs(7_200);
 
+    /// Messages a session may send per second in the long run; above, it is closed with 1008. 0 sets no bound.
+    /// An actor may choose another rate for a session. A game sends 20 to 60.
+    session_rate_max: u32, "ABIDE_SESSION_RATE_MAX", 1_000, 0 => 1_000_000;
+
+    /// Messages a session may send at once, after a pause. What a client has gathered while it was offline comes so.
+    session_burst_max: u32, "ABIDE_SESSION_BURST_MAX", 10_000, 1 => 1_000_000;
+
     /// Bytes that may wait for one session to read them; above, it is closed with 1013. Must hold
     /// one frame of the largest size and then some.
     outbound_queue_max: Size, "ABIDE_OUTBOUND_QUEUE_MAX", Size::mib(2), Size::kib(64) => Size::gib(1);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use abide_actors::{Actor, ActorKind, Clock, Kind, Limits, Runtime, TaskKind, Tasks};
+use abide_actors::{Actor, ActorKind, Clock, Kind, Limits, MessageRate, Runtime, TaskKind, Tasks};
 use abide_storage::{EngineKind, LogStore, MemoryStore, Options, Store};
 use clap::Parser as _;
 use tokio::net::TcpListener;
@@ -387,6 +387,10 @@ fn limits(config: &Config) -> Limits {
         mailbox_messages_max: config.mailbox_max,
         stage_max_bytes: config.stage_size_max.as_usize(),
         outbound_max_bytes: config.outbound_queue_max.as_usize(),
+        message_rate: MessageRate {
+            per_second: config.session_rate_max,
+            burst: config.session_burst_max,
+        },
         sessions_per_object_max: config.sessions_per_object_max,
         idempotency_retention: config.idempotency_retention.duration(),
         idempotency_keys_max: config.idempotency_keys_max,

@@ -69,8 +69,8 @@ pub use rng::Rng;
 pub use runtime::{Builder, NamespaceInfo, Runtime, Stats};
 pub use session::{
     ATTACHMENT_SIZE_MAX_BYTES, Audience, CLOSE_REASON_SIZE_MAX_BYTES, Class, Close, ConnectRequest,
-    Connection, Delivery, Frame, Incoming, Outgoing, Session, SessionId, TAG_SIZE_MAX_CHARS,
-    TAGS_MAX, Text,
+    Connection, Delivery, Frame, Incoming, MessageRate, Outgoing, Session, SessionId,
+    TAG_SIZE_MAX_CHARS, TAGS_MAX, Text,
 };
 pub use tasks::{TaskKind, Tasks};
 pub use turn::{ListOptions, TurnContext};

@@ -9,6 +9,7 @@ use abide_storage::{InvalidNamespace, Namespace};
 
 use crate::call::CallError;
 use crate::kind::Kind;
+use crate::session::MessageRate;
 
 /// Bounds of a node and its objects. Every one has an answer when it is hit.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct Limits {
     pub stage_max_bytes: usize,
     /// Bytes waiting in one session's outbound queue before it is closed with 1013.
     pub outbound_max_bytes: usize,
+    /// Messages one session may send before it is closed with 1008, unless its actor says another rate.
+    pub message_rate: MessageRate,
     /// Sessions on one object.
     pub sessions_per_object_max: usize,
     /// Alarms of one object.
@@ -70,6 +73,10 @@ impl Default for Limits {
             pipelined_commits_max: 256,
             stage_max_bytes: 16 * 1024 * 1024,
             outbound_max_bytes: 1024 * 1024,
+            message_rate: MessageRate {
+                per_second: 1_000,
+                burst: 10_000,
+            },
             sessions_per_object_max: 100_000,
             alarms_per_object_max: 1_024,
             alarm_retries_max: None,

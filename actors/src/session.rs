@@ -12,6 +12,7 @@ mod figures;
     expect(dead_code, reason = "resuming a session is being built on it")
 )]
 mod outbound;
+mod rate;
 mod set;
 
 use std::fmt;
@@ -29,8 +30,10 @@ pub use connection::{Connection, Incoming, Outgoing};
 pub use delivery::{Class, Delivery};
 pub(crate) use figures::Figures;
 pub(crate) use outbound::Outbound;
+pub use rate::MessageRate;
 pub(crate) use set::{AutoResponse, Join, SessionSet};
 
+use self::rate::Used;
 use crate::call::{CallError, Origin};
 use crate::memory::Memory;
 use crate::stage::{Effect, Stage};
@@ -176,6 +179,8 @@ impl Close {
     pub const UNSUPPORTED: u16 = 1003;
     /// A frame whose content is not what its kind promises.
     pub const INVALID_PAYLOAD: u16 = 1007;
+    /// The client does what it may not do: it should not come again as it is.
+    pub const POLICY: u16 = 1008;
     /// The actor's code failed on a frame.
     pub const INTERNAL_ERROR: u16 = 1011;
     /// The node is draining: reconnect.
@@ -239,6 +244,9 @@ struct Traits {
     tags: Arc<[Arc<str>]>,
     attachment: Option<Bytes>,
     protocol: Option<Arc<str>>,
+    /// The actor's choice instead of the node's.
+    rate: Option<MessageRate>,
+    used: Used,
 }
 
 impl SessionCore {
@@ -270,6 +278,9 @@ impl SessionCore {
         if let Some(protocol) = change.protocol {
             traits.protocol = Some(protocol);
         }
+        if let Some(rate) = change.rate {
+            traits.rate = Some(rate);
+        }
     }
 }
 
@@ -279,6 +290,7 @@ pub(crate) struct SessionChange {
     tags: Option<Arc<[Arc<str>]>>,
     attachment: Option<Option<Bytes>>,
     protocol: Option<Arc<str>>,
+    rate: Option<MessageRate>,
 }
 
 /// One client attached to an object, as its actor code sees it.
@@ -349,6 +361,13 @@ impl Session {
     /// Chooses one of the offered subprotocols; only in `connected`, later it does nothing.
     pub fn accept_protocol(&self, protocol: &str) {
         self.stage.lock().session(self.id()).protocol = Some(protocol.into());
+    }
+
+    /// Bounds how many messages the client may send from now on, instead of `session_rate_max` and
+    /// `session_burst_max`. Above, the session is closed with 1008. Every frame from the client counts, those
+    /// answered below the object too.
+    pub fn limit_rate(&self, rate: MessageRate) {
+        self.stage.lock().session(self.id()).rate = Some(rate);
     }
 
     /// Replaces the session's tags: at most [`TAGS_MAX`], each at most [`TAG_SIZE_MAX_CHARS`];

@@ -30,8 +30,9 @@ impl Progress {
 fn unacknowledged_bytes(socket: &TcpStream) -> Option<u64> {
     use rustix::ioctl::{Getter, ioctl};
 
-    /// On a TCP socket this is SIOCOUTQ (tcp(7)).
-    const OUT_QUEUE: rustix::ioctl::Opcode = libc::TIOCOUTQ as rustix::ioctl::Opcode;
+    /// On a TCP socket this is SIOCOUTQ (tcp(7)). The mask leaves it as it is, whatever C libraries take for its type.
+    const OUT_QUEUE: rustix::ioctl::Opcode =
+        (libc::TIOCOUTQ & 0x7fff_ffff) as rustix::ioctl::Opcode;
 
     #[expect(unsafe_code, reason = "no crate in use has a safe form of this ioctl")]
     // SAFETY: the kernel writes one C int through the pointer, which is what a getter of a C int gives it, and

@@ -372,3 +372,92 @@ async fn bodies_beyond_the_memory_are_refused() {
     until(&server, "abide_memory_used_bytes", |bytes| bytes < 1 << 20).await;
     is_served(&server, "after-the-bodies").await;
 }
+
+/// Whether the session is still served.
+async fn is_answered(socket: &mut Socket) {
+    socket.say("still here").await;
+    assert_eq!(socket.text().await, "still here");
+}
+
+#[tokio::test]
+async fn a_session_that_floods_is_closed_with_1008_and_no_other() {
+    let server = server_with(Config {
+        session_rate_max: 10,
+        session_burst_max: 50,
+        ..config()
+    })
+    .await;
+    let mut other = Socket::enter(server.addr(), "/v1/room/rate").await;
+    let mut flood = Socket::enter(server.addr(), "/v1/room/rate").await;
+    for number in 0..200 {
+        flood
+            .0
+            .feed(Message::text(number.to_string()))
+            .await
+            .unwrap();
+    }
+    flood.0.flush().await.unwrap();
+    let mut answered = 0;
+    let close = loop {
+        match flood.next().await {
+            Message::Close(close) => break close.unwrap(),
+            Message::Text(text) => {
+                assert_eq!(text, answered.to_string());
+                answered += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(u16::from(close.code), 1008);
+    assert_eq!(
+        close.reason,
+        "more than 10 messages a second, or 50 at once"
+    );
+    // Those within the burst, and those of the time it took.
+    assert!((50..200).contains(&answered), "{answered}");
+    is_answered(&mut other).await;
+    // It may come again; what it may send is then whole.
+    is_answered(&mut Socket::enter(server.addr(), "/v1/room/rate").await).await;
+}
+
+#[tokio::test]
+async fn what_is_answered_below_the_object_counts_too() {
+    let server = server_with(Config {
+        session_rate_max: 1,
+        session_burst_max: 3,
+        ..config()
+    })
+    .await;
+    let mut flood = Socket::enter(server.addr(), "/v1/room/auto-rate").await;
+    for _ in 0..20 {
+        flood.0.feed(Message::text("ping")).await.unwrap();
+    }
+    flood.0.flush().await.unwrap();
+    assert_eq!(u16::from(flood.closed().await.code), 1008);
+}
+
+#[tokio::test]
+async fn an_actor_chooses_the_rate_of_a_session() {
+    let server = server_with(Config {
+        session_rate_max: 1,
+        session_burst_max: 1,
+        ..config()
+    })
+    .await;
+    // Once unbounded, once bounded more than others.
+    let mut free = Socket::enter(server.addr(), "/v1/room/chosen?rate=0&burst=0").await;
+    for _ in 0..100 {
+        is_answered(&mut free).await;
+    }
+    let mut bounded = Socket::enter(server.addr(), "/v1/room/chosen?rate=1&burst=4").await;
+    for _ in 0..4 {
+        is_answered(&mut bounded).await;
+    }
+    for _ in 0..8 {
+        bounded.0.feed(Message::text("more")).await.unwrap();
+    }
+    bounded.0.flush().await.unwrap();
+    let close = bounded.closed().await;
+    assert_eq!(close.reason, "more than 1 messages a second, or 4 at once");
+    is_answered(&mut free).await;
+}

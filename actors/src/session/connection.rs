@@ -35,7 +35,8 @@ pub enum Incoming {
     Accepted,
     /// Answered below the object: write this, and read on.
     Answered(Frame),
-    /// The kind takes no frames, or the node drains: it was dropped; read on.
+    /// The kind takes no frames, the node drains, or the client sends more than it may and is about to be closed: it
+    /// was dropped; read on.
     Ignored,
 }
 
@@ -93,6 +94,9 @@ impl Connection {
             self.waiting.is_none(),
             "a session hands over one frame at a time"
         );
+        if !self.core.admits_message(self.node.limits.message_rate) {
+            return Incoming::Ignored;
+        }
         if let Some(response) = self.slot.sessions.auto_response(&frame) {
             self.core.outbound.pass();
             return Incoming::Answered(response);

@@ -1,5 +1,6 @@
 //! Three objects that do the least their kind can do, so that the server is what is measured.
 
+use abide::MessageRate;
 use abide::prelude::*;
 
 /// A durable number: each increment is a commit.
@@ -46,7 +47,10 @@ pub(crate) struct Echo {}
 #[actor]
 impl Echo {
     /// Takes every session: without this callback an object has none.
-    fn connected(&mut self, _session: &Session, _request: &ConnectRequest) {}
+    fn connected(&mut self, session: &Session, _request: &ConnectRequest) {
+        // How fast a driver can be served is the question.
+        session.limit_rate(MessageRate::UNLIMITED);
+    }
 
     fn message(&mut self, session: &Session, frame: Frame) {
         session.send(frame);
@@ -60,7 +64,10 @@ pub(crate) struct Room {}
 #[actor]
 impl Room {
     /// Takes every session: without this callback an object has none.
-    fn connected(&mut self, _session: &Session, _request: &ConnectRequest) {}
+    fn connected(&mut self, session: &Session, _request: &ConnectRequest) {
+        // How fast a driver can be served is the question.
+        session.limit_rate(MessageRate::UNLIMITED);
+    }
 
     fn message(&mut self, ctx: &mut Context<Self>, _session: &Session, frame: Frame) {
         ctx.broadcast(frame);

@@ -1,6 +1,6 @@
 //! What a session says, as events (WHATWG HTML, section 9.2).
 
-use abide_actors::{Close, Frame};
+use abide_actors::{Close, Frame, Text};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
@@ -39,6 +39,13 @@ pub(super) fn frame(out: &mut String, frame: &Frame) {
             data(out, &STANDARD.encode(bytes));
         }
     }
+}
+
+/// What the server says beside the object's frames, such as who is present: one JSON object.
+pub(super) fn control(out: &mut String, text: &Text) {
+    out.push_str("event: control\n");
+    // On a WebSocket a character marks it, here the name does.
+    data(out, text.as_str().trim_start_matches('\u{10}'));
 }
 
 pub(super) fn welcome(out: &mut String, welcome: &Welcome) {

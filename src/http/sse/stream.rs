@@ -69,8 +69,9 @@ impl Events {
                         connection.closed(close);
                     }
                 }
-                // Only a frame from the client brings it about, and there are none.
-                Poll::Ready(Outgoing::Readable) => {}
+                Poll::Ready(Outgoing::Control(text)) => event::control(&mut self.written, &text),
+                // Brought about by frames from the client, of which there are none; or said to clients that count.
+                Poll::Ready(Outgoing::Readable | Outgoing::Ack(_) | Outgoing::Skip(_)) => {}
                 Poll::Pending => break,
             }
         }

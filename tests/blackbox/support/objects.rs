@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use abide::prelude::*;
-use abide::{BodyError, Running};
+use abide::{BodyError, MessageRate, Running};
 use futures_util::{StreamExt, stream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -144,6 +144,8 @@ fn is_told(frame: &Frame) -> bool {
 struct Entry {
     refuse: Option<u16>,
     protocol: Option<String>,
+    rate: Option<u32>,
+    burst: u32,
 }
 
 #[actor]
@@ -162,6 +164,10 @@ impl Room {
         }
         if let Some(protocol) = entry.protocol.or(request.protocols.first().cloned()) {
             session.accept_protocol(&protocol);
+        }
+        if let Some(per_second) = entry.rate {
+            let burst = entry.burst;
+            session.limit_rate(MessageRate { per_second, burst });
         }
         ctx.set_auto_response("ping", "pong");
         session.send("welcome");
