@@ -58,6 +58,7 @@ mod server;
 mod signals;
 mod stdout;
 mod telemetry;
+mod typescript;
 
 #[doc(hidden)]
 pub use abide_actors::__private;

@@ -48,6 +48,9 @@ pub struct Builder {
     assets: Vec<(String, Vec<Asset>)>,
 }
 
+/// What a program registers: namespaces with the kinds of their actors.
+pub(crate) type Registered = [(String, Arc<dyn Kind>)];
+
 impl Builder {
     /// Registers a Rust actor under a namespace: `[a-z0-9][a-z0-9_-]*`, at most 64 bytes. One that
     /// is not well formed, or registered twice, is an error when the server starts.
@@ -120,7 +123,7 @@ impl Builder {
         let outcome = self.settle_task().and_then(|task| match task {
             Task::Run(command) => {
                 let runtime = tokio_runtime(1).map_err(Error::Process)?;
-                runtime.block_on(command.run())
+                runtime.block_on(command.run(&self.kinds))
             }
             Task::Serve(config) => {
                 let runtime = tokio_runtime(config.thread_count()).map_err(Error::Process)?;
@@ -151,7 +154,7 @@ impl Builder {
     /// No: dropping it is like a crash. Nothing acknowledged is lost.
     pub async fn run(mut self) -> Result<()> {
         match self.settle_task()? {
-            Task::Run(command) => command.run().await,
+            Task::Run(command) => command.run(&self.kinds).await,
             Task::Serve(config) => self.config(*config).serve_until_signal().await,
         }
     }

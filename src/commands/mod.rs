@@ -21,10 +21,12 @@ mod objects;
 mod repair;
 mod restore;
 mod settings;
+mod types;
 
 use clap::Subcommand;
 
 use crate::error::Result;
+use crate::server::Registered;
 
 /// Every command but `serve`.
 #[derive(Debug, Subcommand)]
@@ -40,14 +42,16 @@ pub(crate) enum Command {
     Objects(objects::Objects),
     Repair(Box<repair::RepairFolder>),
     Restore(restore::Restore),
+    Types(types::Types),
 }
 
 impl Command {
-    /// Does it, and prints what people or scripts are to read.
+    /// Does it, and prints what people or scripts are to read. `kinds` is what the program
+    /// registers.
     ///
     /// # Errors
     /// What is told on standard error; [`Error::exit_code`](crate::Error) is the process's.
-    pub(crate) async fn run(self) -> Result<()> {
+    pub(crate) async fn run(self, kinds: &Registered) -> Result<()> {
         match self {
             Self::Alarms(command) => command.run().await,
             Self::Backup(command) => command.run().await,
@@ -60,6 +64,7 @@ impl Command {
             Self::Objects(command) => command.run().await,
             Self::Repair(command) => command.run(),
             Self::Restore(command) => command.run(),
+            Self::Types(command) => command.run(kinds),
         }
     }
 }

@@ -32,6 +32,7 @@ pub(crate) use admin::routes as admin_routes;
 pub(crate) use admission::{Admission, Busy};
 pub(crate) use app::App;
 pub(crate) use listener::Listener;
+pub(crate) use openapi::build as openapi_document;
 
 use crate::assets::Site;
 use crate::problem::{METHOD_NOT_ALLOWED, NOT_FOUND, Problem};

@@ -1,48 +1,49 @@
 //! `GET /openapi.json`: OpenAPI 3.1 of everything registered, schemas from the Rust types.
 
+mod definitions;
+
 use std::sync::Arc;
 
-use abide_actors::{
-    Access, Description, IDEMPOTENCY_KEY_SIZE_MAX_BYTES, MethodDescription, NamespaceInfo,
-};
+use abide_actors::{Access, Description, IDEMPOTENCY_KEY_SIZE_MAX_BYTES, MethodDescription};
 use axum::Json;
 use axum::extract::State;
 use serde_json::{Map, Value, json};
 
 use super::app::App;
+use definitions::Definitions;
 
 pub(super) async fn document(State(app): State<Arc<App>>) -> Json<Value> {
-    Json(build(&app.runtime.namespaces()))
+    let namespaces = app.runtime.namespaces();
+    let described = namespaces
+        .iter()
+        .map(|info| (info.name.as_str(), &info.description));
+    Json(build(described))
 }
 
 /// The document for these namespaces.
-fn build(namespaces: &[NamespaceInfo]) -> Value {
+pub(crate) fn build<'a>(namespaces: impl IntoIterator<Item = (&'a str, &'a Description)>) -> Value {
+    let mut tags = Vec::new();
     let mut paths = Map::new();
-    let mut schemas = Map::from_iter([("Problem".to_owned(), problem_schema())]);
-    for NamespaceInfo {
-        name, description, ..
-    } in namespaces
-    {
+    let own = Map::from_iter([("Problem".to_owned(), problem_schema())]);
+    let mut definitions = Definitions::new(own);
+    for (name, description) in namespaces {
         for method in &description.methods {
-            paths.insert(
-                format!("/v1/{name}/{{name}}/{}", method.name),
-                calls(name.as_str(), method),
-            );
-            schemas.extend(method.definitions.clone());
+            let mut method = method.clone();
+            let schemas = [&mut method.arguments, &mut method.returns];
+            definitions.adopt(&method.definitions, schemas);
+            let path = format!("/v1/{name}/{{name}}/{}", method.name);
+            paths.insert(path, calls(name, &method));
         }
-        paths.extend(other_paths(name.as_str(), description));
+        paths.extend(other_paths(name, description));
+        tags.push(json!({ "name": name, "description": description.documentation }));
     }
-    let tags: Vec<Value> = namespaces
-        .iter()
-        .map(|info| json!({ "name": info.name.as_str(), "description": info.description.documentation }))
-        .collect();
     json!({
         "openapi": "3.1.0",
         "info": { "title": "Abide", "version": env!("CARGO_PKG_VERSION") },
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
         "tags": tags,
         "paths": paths,
-        "components": { "schemas": schemas },
+        "components": { "schemas": definitions.into_schemas() },
     })
 }
 
@@ -208,8 +209,7 @@ fn problem_schema() -> Value {
 
 #[cfg(test)]
 mod tests {
-    use abide_actors::{Access, Callbacks, Description, MethodDescription, NamespaceInfo};
-    use abide_storage::Namespace;
+    use abide_actors::{Access, Callbacks, Description, MethodDescription};
     use serde_json::{Map, json};
 
     use super::build;
@@ -242,13 +242,7 @@ mod tests {
             },
             ..Description::default()
         };
-        let name = Namespace::new("counter").unwrap();
-        let document = build(&[NamespaceInfo {
-            name,
-            description,
-            activations: 0,
-            sessions: 0,
-        }]);
+        let document = build([("counter", &description)]);
         let increment = &document["paths"]["/v1/counter/{name}/increment"];
         assert!(increment["get"].is_null());
         assert_eq!(increment["post"]["requestBody"]["required"], true);
