@@ -68,7 +68,7 @@ pub use abide_actors::{
     Actor, ActorError, ActorKind, Alarm, AlarmError, AlarmStatus, Audience, Body, BodyError, Call,
     CallError, Class, Close, ConnectError, ConnectRequest, Context, Cron, Deadline, Delivery,
     Frame, IdempotencyKey, InvalidCron, InvalidIdempotencyKey, Keys, Kind, MessageRate, Parked,
-    Payload, Refusal, Session, SessionId, State, Storage, StorageMut, When, actor, call,
+    Payload, Refusal, Session, SessionId, State, Storage, StorageMut, When, actor, call, sync,
 };
 pub use abide_storage::{Namespace, Object, ObjectId, Timestamp, Version};
 pub use admin_client::AdminError;

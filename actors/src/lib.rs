@@ -34,6 +34,7 @@ mod runtime;
 mod send;
 mod session;
 mod stage;
+pub mod sync;
 mod tasks;
 #[doc(hidden)]
 pub mod teeth;
