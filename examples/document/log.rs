@@ -37,6 +37,11 @@ impl Log {
         self.next - self.first
     }
 
+    /// All updates there have been: it grows with each change, so it names a state.
+    pub(crate) fn changes(&self) -> u64 {
+        self.next
+    }
+
     /// Size of all rows.
     pub(crate) fn size_bytes(&self) -> u64 {
         self.snapshot_size_bytes + self.updates_size_bytes

@@ -14,9 +14,12 @@
 //! curl http://127.0.0.1:7878/v1/document/notes/size
 //! curl -X POST http://127.0.0.1:7878/v1/document/notes/append \
 //!      -H 'Content-Type: application/json' -d '{"text": " from the backend"}'
+//! curl http://127.0.0.1:7878/v1/document/notes/-/codemirror.md
+//! curl http://127.0.0.1:7878/v1/document/notes/versions
 //! ```
-//! A change is durable before anybody else sees it. `protocol.rs` has the messages, `log.rs` what
-//! is stored.
+//! A change is durable before anybody else sees it. `protocol.rs` has the messages, `log.rs` and
+//! `versions.rs` what is stored, `docs/editor.md` all that can be asked. `@hocuspocus/provider`
+//! works too, at `ws://127.0.0.1:7878/v1/document/notes?protocol=hocuspocus`.
 
 mod document;
 #[cfg(test)]

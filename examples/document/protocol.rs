@@ -6,14 +6,19 @@
 //! 0 2 bytes    sync: an update
 //! 1 bytes      awareness: count, then client, clock, JSON for each
 //! 3            "tell me the awareness you know"
+//! 100 n        "is all that I have said so far on disk?"
+//! 100 n bytes  "it is", with the state vector of what is
 //! ```
-//! 2 is authentication, which is settled before a session is opened here.
+//! 2 is authentication, which is settled before a session is opened here. 100 is this server's own
+//! and told only to those who ask: other providers never see it. The answer is one like all others,
+//! so it waits until every change handled before it is durable.
 
 use super::wire::{Malformed, Reader, write_bytes, write_number};
 
 const SYNC: u64 = 0;
 const AWARENESS: u64 = 1;
 const QUERY_AWARENESS: u64 = 3;
+const SAVED: u64 = 100;
 
 const STEP_1: u64 = 0;
 const STEP_2: u64 = 1;
@@ -30,6 +35,8 @@ pub(crate) enum Message<'a> {
     Awareness(Vec<Presence<'a>>),
     /// It wants to know the awareness of all.
     QueryAwareness,
+    /// It wants to know when all it has said is durable; the number is its own.
+    AskSaved(u64),
 }
 
 /// What one client tells about itself: name, colour, cursor.
@@ -54,6 +61,7 @@ impl<'a> Message<'a> {
             },
             AWARENESS => read_awareness(frame.bytes()?).map(Self::Awareness),
             QUERY_AWARENESS => Ok(Self::QueryAwareness),
+            SAVED => Ok(Self::AskSaved(frame.number()?)),
             _ => Err(Malformed::Unsupported("not a message of y-protocols")),
         }
     }
@@ -124,5 +132,14 @@ pub(crate) fn awareness(all: &[Presence<'_>]) -> Vec<u8> {
 pub(crate) fn query_awareness() -> Vec<u8> {
     let mut frame = Vec::new();
     write_number(&mut frame, QUERY_AWARENESS);
+    frame
+}
+
+/// Answers that everything up to the question with this number is durable.
+pub(crate) fn saved(number: u64, state_vector: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(state_vector.len() + 12);
+    write_number(&mut frame, SAVED);
+    write_number(&mut frame, number);
+    write_bytes(&mut frame, state_vector);
     frame
 }

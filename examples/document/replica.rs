@@ -1,11 +1,15 @@
 //! The server's own copy of a Yjs document, in memory.
 
+use yrs::types::ToJson;
+use yrs::types::text::YChange;
 use yrs::updates::decoder::Decode;
 use yrs::updates::encoder::Encode;
 use yrs::{
-    ClientID, Doc, GetString, OffsetKind, Options, ReadTxn, StateVector, Text, Transact, Update,
+    Any, Array, ClientID, Doc, GetString, Map, OffsetKind, Options, Out, ReadTxn, StateVector,
+    Text, TextRef, Transact, Update,
 };
 
+use super::edit::{Edit, utf16_len};
 use super::guard;
 use super::wire::Malformed;
 
@@ -82,6 +86,57 @@ impl Replica {
         text.map_or_else(String::new, |text| text.get_string(&transaction))
     }
 
+    /// The text of a field in which there is nothing but text: no formats, nothing embedded, no
+    /// elements. `None` for any other, where a place in the text is no place in the field.
+    pub(crate) fn plain_text(&self, field: &str) -> Option<String> {
+        let transaction = self.0.transact();
+        let Some(text) = transaction.get_text(field) else {
+            return Some(String::new());
+        };
+        let chunks = text.diff(&transaction, YChange::identity).into_iter();
+        let mut plain = String::new();
+        for chunk in chunks {
+            match (chunk.insert, chunk.attributes) {
+                (Out::Any(Any::String(part)), None) => plain.push_str(&part),
+                _ => return None,
+            }
+        }
+        // What a text cannot show counts for its length.
+        (utf16_len(&plain) == text.len(&transaction)).then_some(plain)
+    }
+
+    /// Changes a plain text; answers the update that says so. The places of the edits are those in
+    /// the text before, in growing order.
+    pub(crate) fn edit(&mut self, field: &str, edits: &[Edit<'_>]) -> Vec<u8> {
+        let text = self.0.get_or_insert_text(field);
+        let mut transaction = self.0.transact_mut();
+        // From the end, so that none moves the place of another.
+        for edit in edits.iter().rev() {
+            if edit.removed > 0 {
+                text.remove_range(&mut transaction, edit.at, edit.removed);
+            }
+            if !edit.inserted.is_empty() {
+                text.insert(&mut transaction, edit.at, edit.inserted);
+            }
+        }
+        transaction.encode_update_v1()
+    }
+
+    /// All fields: a text as a string, a map as an object, an array as one, XML as its markup.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        let transaction = self.0.transact();
+        let fields = transaction.root_refs().map(|(name, field)| {
+            let value = match field {
+                // Updates do not say of which type a field is, its content does.
+                Out::UndefinedRef(_) => of_unknown_type(&transaction, name),
+                known => known.to_json(&transaction),
+            };
+            let value = serde_json::to_value(value).unwrap_or_default();
+            (name.to_owned(), value)
+        });
+        fields.collect()
+    }
+
     /// Writes at the end of a field; answers the update that says so.
     pub(crate) fn append(&mut self, field: &str, addition: &str) -> Vec<u8> {
         let text = self.0.get_or_insert_text(field);
@@ -89,6 +144,34 @@ impl Replica {
         text.push(&mut transaction, addition);
         transaction.encode_update_v1()
     }
+}
+
+fn of_unknown_type(transaction: &impl ReadTxn, name: &str) -> Any {
+    if let Some(map) = transaction.get_map(name)
+        && map.len(transaction) > 0
+    {
+        return map.to_json(transaction);
+    }
+    if let Some(array) = transaction.get_array(name)
+        && array.len(transaction) > 0
+        && !is_text(transaction, name)
+    {
+        return match array.get(transaction, 0) {
+            Some(Out::YXmlElement(_) | Out::YXmlText(_)) => {
+                let markup = transaction.get_xml_fragment(name);
+                markup.map_or(Any::Null, |xml| xml.get_string(transaction).into())
+            }
+            _ => array.to_json(transaction),
+        };
+    }
+    let text = transaction.get_text(name);
+    text.map_or(Any::Null, |text| text.get_string(transaction).into())
+}
+
+/// Whether there are characters in it.
+fn is_text(transaction: &impl ReadTxn, name: &str) -> bool {
+    let text: Option<TextRef> = transaction.get_text(name);
+    text.is_some_and(|text| !text.get_string(transaction).is_empty())
 }
 
 /// What an update was to the replica.

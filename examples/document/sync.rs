@@ -4,6 +4,7 @@ use abide::prelude::*;
 
 use super::Document;
 use super::awareness::Owned;
+use super::hocuspocus::{self, HOCUSPOCUS};
 use super::protocol::{self, Message, Presence};
 use super::replica::{self, News};
 use super::wire::{Malformed, Reader};
@@ -49,16 +50,35 @@ impl Document {
         let Frame::Binary(bytes) = frame else {
             return Err(Malformed::Unsupported("y-protocols uses binary frames").into());
         };
+        if speaks_hocuspocus(session) {
+            return self.receive_named(ctx, session, bytes).await;
+        }
         let mut reader = Reader::new(bytes);
         while !reader.is_empty() {
-            match Message::read(&mut reader)? {
-                Message::Step1(state_vector) => {
-                    let lacking = self.replica.changes_since(state_vector)?;
-                    session.send(protocol::step_2(&lacking));
-                }
-                Message::Changes(update) => self.merge(ctx, session, update).await?,
-                Message::Awareness(all) => self.hear(ctx, session, all)?,
-                Message::QueryAwareness => self.tell_awareness(session),
+            let message = Message::read(&mut reader)?;
+            self.handle(ctx, session, message).await?;
+        }
+        Ok(())
+    }
+
+    /// Handles one message, in whatever dialect it came.
+    pub(super) async fn handle(
+        &mut self,
+        ctx: &mut Context<Self>,
+        session: &Session,
+        message: Message<'_>,
+    ) -> Result<(), Problem> {
+        match message {
+            Message::Step1(state_vector) => {
+                let lacking = self.replica.changes_since(state_vector)?;
+                tell(ctx, session, protocol::step_2(&lacking));
+            }
+            Message::Changes(update) => self.merge(ctx, session, update).await?,
+            Message::Awareness(all) => self.hear(ctx, session, all)?,
+            Message::QueryAwareness => self.tell_awareness(ctx, session),
+            Message::AskSaved(number) => {
+                let state = self.replica.state_vector();
+                tell(ctx, session, protocol::saved(number, &state));
             }
         }
         Ok(())
@@ -119,16 +139,49 @@ impl Document {
         if !news.is_empty() {
             // To the one who told it, too: y-websocket takes 30 seconds without a frame for a
             // dead connection, and the echo of its own renewals is what a lone client hears.
-            ctx.broadcast(protocol::awareness(&news));
+            tell_all(ctx, protocol::awareness(&news), &[]);
         }
         Ok(())
     }
 
     /// Tells a session who is here.
-    pub(super) fn tell_awareness(&self, session: &Session) {
+    pub(super) fn tell_awareness(&self, ctx: &Context<Self>, session: &Session) {
         let here = self.awareness.here();
         if !here.is_empty() {
-            session.send(protocol::awareness(&here));
+            tell(ctx, session, protocol::awareness(&here));
         }
     }
+}
+
+/// Sends a message to one session, as its dialect has it.
+pub(super) fn tell(ctx: &Context<Document>, session: &Session, message: Vec<u8>) {
+    if speaks_hocuspocus(session) {
+        session.send(hocuspocus::named(ctx.name().unwrap_or_default(), &message));
+    } else {
+        session.send(message);
+    }
+}
+
+/// Sends a message to all sessions but these; each dialect is encoded once.
+pub(super) fn tell_all(ctx: &mut Context<Document>, message: Vec<u8>, except: &[&Session]) {
+    if ctx.sessions_tagged(HOCUSPOCUS).is_empty() {
+        ctx.broadcast_except(message, except);
+        return;
+    }
+    let named = hocuspocus::named(ctx.name().unwrap_or_default(), &message);
+    let (named, plain) = (Frame::from(named), Frame::from(message));
+    for session in ctx.sessions() {
+        if !except.contains(&&session) {
+            let frame = if speaks_hocuspocus(&session) {
+                &named
+            } else {
+                &plain
+            };
+            session.send(frame.clone());
+        }
+    }
+}
+
+pub(super) fn speaks_hocuspocus(session: &Session) -> bool {
+    session.tags().iter().any(|tag| &**tag == HOCUSPOCUS)
 }

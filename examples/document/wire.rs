@@ -75,6 +75,11 @@ impl<'a> Reader<'a> {
         Err(TOO_LARGE)
     }
 
+    /// The number that comes next, without taking it.
+    pub(crate) fn peek_number(&self) -> Result<u64, Malformed> {
+        Self(self.0).number()
+    }
+
     /// A number of things that follow. Each takes a byte or more, so a count that the bytes left
     /// cannot hold is a lie, and nobody gets to reserve memory for it.
     pub(crate) fn count(&mut self) -> Result<usize, Malformed> {

@@ -71,10 +71,16 @@ impl Peer {
     /// Deletes everything.
     pub(crate) async fn clear(&mut self) {
         let doc = self.doc();
+        let size = doc.get_or_insert_text("codemirror").len(&doc.transact());
+        self.delete(0, size).await;
+    }
+
+    /// Deletes so much from a place on.
+    pub(crate) async fn delete(&mut self, at: u32, size: u32) {
+        let doc = self.doc();
         let text = doc.get_or_insert_text("codemirror");
         let mut transaction = doc.transact_mut();
-        let size = text.len(&transaction);
-        text.remove_range(&mut transaction, 0, size);
+        text.remove_range(&mut transaction, at, size);
         let update = transaction.encode_update_v1();
         drop(transaction);
         self.say(Message::Sync(SyncMessage::Update(update))).await;

@@ -19,7 +19,20 @@ async fn append(world: &World, addition: &str) -> Result<(), CallError> {
 }
 
 /// Keys and sizes of what is stored.
-async fn rows(world: &World) -> Vec<(String, usize)> {
+pub(super) async fn rows(world: &World) -> Vec<(String, usize)> {
+    let rows = stored(world).await.into_iter();
+    rows.map(|(key, row)| (key, row.len())).collect()
+}
+
+/// What is stored under a key.
+pub(super) async fn row(world: &World, key: &str) -> Vec<u8> {
+    let rows = stored(world).await.into_iter();
+    rows.filter(|(at, _)| at == key)
+        .flat_map(|(_, row)| row)
+        .collect()
+}
+
+async fn stored(world: &World) -> Vec<(String, Vec<u8>)> {
     let target = world.runtime().target("document", "notes").unwrap();
     let all = Scan {
         section: Section::Data,
@@ -30,7 +43,7 @@ async fn rows(world: &World) -> Vec<(String, usize)> {
     };
     let rows = world.store().scan(&target.object, all).await.unwrap();
     rows.iter()
-        .map(|(key, row)| (String::from_utf8_lossy(key).into_owned(), row.len()))
+        .map(|(key, row)| (String::from_utf8_lossy(key).into_owned(), row.to_vec()))
         .collect()
 }
 
@@ -197,7 +210,7 @@ fn a_snapshot_that_cannot_be_committed_leaves_everything_as_it_was() {
 fn a_document_that_is_full_refuses_more_and_stays_readable() {
     in_world(async |world| {
         let mut ada = Peer::open(world, 1).await;
-        let page = "x".repeat(250 * 1024);
+        let page = "x".repeat(500 * 1024);
         for _ in 0..3 {
             ada.insert(0, &page).await;
         }
