@@ -68,7 +68,8 @@ pub use abide_actors::{
     Actor, ActorError, ActorKind, Alarm, AlarmError, AlarmStatus, Audience, Body, BodyError, Call,
     CallError, Class, Close, ConnectError, ConnectRequest, Context, Cron, Deadline, Delivery,
     Frame, IdempotencyKey, InvalidCron, InvalidIdempotencyKey, Keys, Kind, MessageRate, Parked,
-    Payload, Refusal, Session, SessionId, State, Storage, StorageMut, When, actor, call, sync,
+    Payload, Refusal, Session, SessionId, State, Storage, StorageMut, Tick, Ticked, When, actor,
+    call, sync,
 };
 pub use abide_storage::{Namespace, Object, ObjectId, Timestamp, Version};
 pub use admin_client::AdminError;
@@ -85,7 +86,7 @@ pub mod prelude {
     pub use ::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
     pub use abide_actors::{
         Actor, ActorError, Alarm, Audience, Body, CallError, Close, ConnectError, ConnectRequest,
-        Context, Cron, Frame, Keys, Refusal, Session, SessionId, actor, call,
+        Context, Cron, Frame, Keys, Refusal, Session, SessionId, Tick, Ticked, actor, call,
     };
     pub use abide_storage::{ObjectId, Timestamp, Version};
     pub use bytes::Bytes;
@@ -94,3 +95,8 @@ pub mod prelude {
 
     pub use crate::Server;
 }
+
+/// The code in the documents, which is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/sessions.md")]
+struct Documents;

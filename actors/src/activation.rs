@@ -15,6 +15,7 @@ mod repeats;
 mod seal;
 mod sends;
 mod sessions;
+mod ticks;
 mod turn;
 mod wait;
 
@@ -41,7 +42,8 @@ use crate::session::Close;
 use crate::turn::Shared;
 
 use image::Taken;
-use wait::{Idleness, Next, Ticks};
+use ticks::Ticks;
+use wait::{Idleness, Next};
 
 /// The in-memory incarnation of an actor.
 struct Activation {
@@ -55,6 +57,8 @@ struct Activation {
     stored: bool,
     gate: OutputGate<Departure>,
     ticks: Ticks,
+    /// The last turn was a tick.
+    has_ticked: bool,
     idleness: Idleness,
     /// What the activation takes of the node's memory.
     charge: Charge,
@@ -113,7 +117,7 @@ pub(crate) async fn run(node: &Arc<Node>, slot: &Arc<Slot>) {
                 }
             },
             Next::Message(envelope) => activation.handle(envelope).await,
-            Next::Tick => activation.tick().await,
+            Next::Tick(ticked) => activation.tick(ticked).await,
             Next::Settle => activation.settle().await,
             Next::Nothing => break,
             Next::Broken(error) => Flow::Broken(error),
@@ -156,6 +160,9 @@ impl Activation {
 
     /// **lossless-passivation**: leaves nothing staged and nothing held behind.
     async fn end(mut self, mut flow: Flow) {
+        if !matches!(flow, Flow::GoOn) && self.ticks.hold(&self.shared.slot.sessions) {
+            self.shared.node.activate_again(&self.shared.slot);
+        }
         if matches!(flow, Flow::GoOn) && self.callbacks().deactivating {
             flow = match self.callback(Message::Deactivating).await {
                 Ok(()) => Flow::End,

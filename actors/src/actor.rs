@@ -75,7 +75,7 @@ use crate::payload::Payload;
 /// | `disconnected(ctx, session: &Session, close: &Close)` | a session has ended, whoever ended it | `()` or `Result<(), E>` | commit; the session is forgotten in either case |
 /// | `alarm(ctx, alarm: Alarm)` | an alarm is due | `()` or `Result<(), E>` | the alarm is cleared in the same commit, unless it was set again. `Err`: nothing is written, it is tried again later |
 /// | `fetch(ctx, request: http::Request<Body>)` | a raw HTTP request | `http::Response<Body>` or `Result<_, E>` | commit, then the response leaves. `Err`: nothing is written, the client gets the error |
-/// | `tick(ctx)` | the interval of [`Context::set_tick`] has passed | `()` or `Result<(), E>` | commit; the next interval begins |
+/// | `tick(ctx, ticked: &Ticked)` | at the rate of [`Context::set_tick`] while a session is connected; `ticked` may be left out | `()` or `Result<(), E>` | commit, then frames leave. `Err`: nothing is written, the next tick comes all the same |
 /// | `deactivating(ctx)` | the activation ends: idle, evicted or draining | `()` or `Result<(), E>` | commit, then the value is dropped. A crash skips it, so it is no place for what must happen |
 ///
 /// `E` is anything that converts into [`ActorError`](crate::ActorError): every

@@ -5,7 +5,6 @@ mod when;
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::time::Duration;
 
 use abide_storage::{ObjectId, Timestamp, Version};
 use serde::Serialize;
@@ -18,6 +17,7 @@ use crate::alarm::AlarmStatus;
 use crate::call::{CallError, Deadline, Origin};
 use crate::handle::{Callee, Recipient};
 use crate::session::{Audience, Delivery, Frame, Session};
+use crate::tick::Tick;
 use crate::turn::TurnContext;
 
 /// One turn's view of its object: an optional first argument of every call and callback.
@@ -194,10 +194,28 @@ impl<A: ?Sized> Context<A> {
         self.turn.set_auto_response(None);
     }
 
-    /// Runs the callback `tick` at this interval from now on; `None` ends that. It lives in memory,
-    /// keeps the activation alive, and is gone with it: for what must happen, set an alarm.
-    pub fn set_tick(&mut self, every: Option<Duration>) {
-        self.turn.set_tick(every);
+    /// Runs the callback `tick` at this rate from now on, while at least one session is connected; `None`
+    /// ends that. It lives in memory and is gone with the activation, so set it in `activated`; while
+    /// there are sessions it keeps the activation. For what must happen, set an alarm.
+    /// ```
+    /// # extern crate abide_actors as abide;
+    /// # use abide::{ConnectRequest, Context, Session, Tick, Ticked, actor};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Default, Serialize, Deserialize)] struct Game { step: u64 }
+    /// #[actor]
+    /// impl Game {
+    ///     fn activated(&mut self, ctx: &mut Context<Self>) {
+    ///         ctx.set_tick(Tick::per_second(20));
+    ///     }
+    ///     fn tick(&mut self, ctx: &mut Context<Self>, ticked: &Ticked) {
+    ///         self.step += 1 + ticked.missed;
+    ///         ctx.broadcast(self.step.to_string());
+    ///     }
+    /// #   fn connected(&mut self, _session: &Session, _request: &ConnectRequest) {}
+    /// }
+    /// ```
+    pub fn set_tick(&mut self, tick: impl Into<Option<Tick>>) {
+        self.turn.set_tick(tick.into());
     }
 
     /// Ends the activation after this turn, as if it had been idle long enough.

@@ -112,7 +112,7 @@ pub struct Callbacks {
     pub alarm: bool,
     /// Answers raw HTTP.
     pub fetch: bool,
-    /// Runs at the interval set with `set_tick`.
+    /// Runs at the rate set with `set_tick`.
     pub tick: bool,
     /// Runs as the last turn of an activation.
     pub deactivating: bool,

@@ -40,6 +40,7 @@ mod tasks;
 pub mod teeth;
 #[cfg(feature = "test-util")]
 pub mod testing;
+mod tick;
 mod turn;
 mod waits;
 
@@ -74,4 +75,5 @@ pub use session::{
     TAG_SIZE_MAX_CHARS, TAGS_MAX, Text,
 };
 pub use tasks::{TaskKind, Tasks};
+pub use tick::{Tick, Ticked};
 pub use turn::{ListOptions, TurnContext};

@@ -8,6 +8,7 @@ use crate::body::Body;
 use crate::call::Call;
 use crate::payload::Payload;
 use crate::session::{Close, ConnectRequest, Frame, Session};
+use crate::tick::Ticked;
 
 /// One item of a mailbox as actor code sees it.
 #[derive(Debug)]
@@ -42,8 +43,8 @@ pub enum Message {
     Alarm(Alarm),
     /// A raw HTTP request. Answer: [`Answer::Response`].
     Fetch(Box<http::Request<Body>>),
-    /// The interval set with `set_tick` has passed. Answer: [`Answer::Nothing`].
-    Tick,
+    /// A tick set with `set_tick` is due. Answer: [`Answer::Nothing`].
+    Tick(Ticked),
     /// The activation ends; the last turn. Answer: [`Answer::Nothing`].
     Deactivating,
 }
@@ -60,7 +61,7 @@ impl Message {
             Self::Disconnected { .. } => "disconnected",
             Self::Alarm(_) => "alarm",
             Self::Fetch(_) => "fetch",
-            Self::Tick => "tick",
+            Self::Tick(_) => "tick",
             Self::Deactivating => "deactivating",
         }
     }

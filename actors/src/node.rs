@@ -227,6 +227,25 @@ impl Node {
             });
     }
 
+    /// Activates an object again whose activation has failed while it ticked for its sessions: they wait,
+    /// and no message need come. After a moment, because it may fail again.
+    pub(crate) fn activate_again(self: &Arc<Self>, slot: &Arc<Slot>) {
+        let (node, slot) = (self.clone(), slot.clone());
+        self.tasks
+            .spawn(TaskKind::Object, "activate again", async move {
+                tokio::select! {
+                    biased;
+                    () = tokio::time::sleep(TRY_AGAIN) => {}
+                    () = node.drain_began() => return,
+                }
+                if !slot.sessions.is_empty() && !slot.is_live() {
+                    let due = node.clock.now();
+                    // A full mailbox has messages, and they activate it just as well.
+                    drop(node.push(&slot.target, Envelope::Wake { due }));
+                }
+            });
+    }
+
     /// Tells a receiver that a sender will not repeat what it sent up to `last`. Only one that is
     /// active anyway: to others it is worth no activation, their rows have an end of their own.
     pub(crate) fn forget_sender(

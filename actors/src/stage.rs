@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -15,6 +14,7 @@ use crate::session::{
     Audience, AutoResponse, Close, Delivery, Excepted, Join, SessionChange, SessionCore, SessionId,
     SessionSet,
 };
+use crate::tick::Tick;
 
 /// Everything one turn wants to happen. Shared by the turn's context and its sessions, under one
 /// lock that only this activation takes.
@@ -30,8 +30,8 @@ pub(crate) struct Stage {
     /// Their size in bytes.
     sends_bytes: usize,
     pub(crate) sessions: BTreeMap<SessionId, SessionChange>,
-    /// `Some(None)` stops the tick.
-    pub(crate) tick: Option<Option<Duration>>,
+    /// `Some(None)` ends the ticks.
+    pub(crate) tick: Option<Option<Tick>>,
     pub(crate) passivate: bool,
     staged_bytes: usize,
     limit_bytes: usize,

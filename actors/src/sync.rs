@@ -10,10 +10,8 @@
 //!
 //! ```
 //! # extern crate abide_actors as abide;
-//! use std::time::Duration;
-//!
 //! use abide::sync::{Field, RowId, Table};
-//! use abide::{CallError, ConnectRequest, Context, Frame, Session, actor};
+//! use abide::{CallError, ConnectRequest, Context, Frame, Session, Tick, actor};
 //! use serde::{Deserialize, Serialize};
 //!
 //! #[derive(Default, Serialize, Deserialize)]
@@ -33,7 +31,7 @@
 //!         let ducks = self.ducks.insert(Table::new("pond", fields));
 //!         // Those who were here before the activation hold rows of the table before this one.
 //!         ducks.resend(&ctx.sessions());
-//!         ctx.set_tick(Some(Duration::from_millis(50)));
+//!         ctx.set_tick(Tick::per_second(20));
 //!     }
 //!     fn connected(&mut self, session: &Session, _: &ConnectRequest) -> Result<(), CallError> {
 //!         let Some(ducks) = &mut self.ducks else { return Ok(()) };

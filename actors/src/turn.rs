@@ -6,7 +6,6 @@ use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use abide_storage::{
     Direction, KEY_SIZE_MAX_BYTES, Namespace, Object, Scan, Section, Timestamp, Version,
@@ -25,6 +24,7 @@ use crate::send::{Departed, Outgoing};
 use crate::session::{Audience, AutoResponse, Delivery, Frame, Session};
 use crate::stage::{Effect, OutboxIsFull, Receivers, Stage};
 use crate::teeth::{Tooth, broken};
+use crate::tick::Tick;
 
 /// What the turns of one activation share.
 pub(crate) struct Shared {
@@ -384,10 +384,10 @@ impl TurnContext {
         self.shared.stage.lock().effect(Effect::AutoResponse(auto));
     }
 
-    /// Stages an in-memory interval for the `tick` callback; `None` ends it. It keeps the
-    /// activation alive and is gone with it.
-    pub fn set_tick(&self, every: Option<Duration>) {
-        self.shared.stage.lock().tick = Some(every.map(|every| every.max(TICK_MIN)));
+    /// Stages how often the `tick` callback runs; `None` ends that. It is in memory, and gone with the
+    /// activation.
+    pub fn set_tick(&self, tick: Option<Tick>) {
+        self.shared.stage.lock().tick = Some(tick);
     }
 
     /// Ends the activation after this turn, as if it had been idle long enough.
@@ -496,9 +496,6 @@ impl fmt::Debug for TurnContext {
 
 /// Longest name of an alarm.
 const ALARM_NAME_SIZE_MAX_BYTES: usize = 256;
-
-/// A tick more often than the timer's own resolution would only burn the core.
-const TICK_MIN: Duration = Duration::from_millis(1);
 
 /// A range of keys to list.
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@ use std::time::Duration;
 use abide::testing::World;
 use abide::{
     Access, Actor, ActorError, Alarm, Body, CallError, Close, ConnectError, ConnectRequest,
-    Context, Deadline, Frame, Keys, Origin, Refusal, Session, actor,
+    Context, Deadline, Frame, Keys, Origin, Refusal, Session, Tick, actor,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -470,7 +470,7 @@ impl Clockwork {
 
     async fn activated(&mut self, ctx: &mut Context<Self>) {
         self.activations += 1;
-        ctx.set_tick(Some(Duration::from_secs(1)));
+        ctx.set_tick(Tick::every(Duration::from_secs(1)).always());
     }
 
     fn tick(&mut self, ctx: &mut Context<Self>) {

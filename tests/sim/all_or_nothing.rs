@@ -251,7 +251,7 @@ impl Vault {
         }
         ctx.broadcast("never");
         ctx.set_auto_response("ping", "never");
-        ctx.set_tick(Some(Duration::from_millis(10)));
+        ctx.set_tick(Tick::every(Duration::from_millis(10)).always());
         ctx.passivate();
         come_to(ctx, end).await
     }

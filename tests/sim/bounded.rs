@@ -33,7 +33,7 @@ impl Glutton {
 
     #[call]
     fn nibble(&mut self, ctx: &mut Context<Self>, every_millis: u64) {
-        ctx.set_tick(Some(Duration::from_millis(every_millis)));
+        ctx.set_tick(Tick::every(Duration::from_millis(every_millis)).always());
     }
 
     #[call]

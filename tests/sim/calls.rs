@@ -133,7 +133,7 @@ impl Peer {
 
     #[call]
     fn tick_every(&mut self, ctx: &mut Context<Self>, millis: Option<u64>) {
-        ctx.set_tick(millis.map(Duration::from_millis));
+        ctx.set_tick(millis.map(|millis| Tick::every(Duration::from_millis(millis)).always()));
     }
 
     #[call]

@@ -25,3 +25,4 @@ mod sessions;
 mod single_activation;
 mod slow_store;
 mod support;
+mod ticks;

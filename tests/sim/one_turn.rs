@@ -220,7 +220,7 @@ impl Narrow {
         _request: &ConnectRequest,
     ) {
         let _inside = Inside::write("connected");
-        ctx.set_tick(Some(Duration::from_millis(7)));
+        ctx.set_tick(Tick::every(Duration::from_millis(7)).always());
         sleep(Duration::from_millis(1)).await;
     }
 

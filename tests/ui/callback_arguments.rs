@@ -16,4 +16,12 @@ impl Room {
     fn activated() {}
 }
 
+#[derive(Default, Serialize, Deserialize)]
+struct Game;
+
+#[actor]
+impl Game {
+    fn tick(&mut self, ticked: &Ticked, more: u64) {}
+}
+
 fn main() {}

@@ -15,6 +15,8 @@ struct Kind {
     arguments: &'static [&'static str],
     /// What it may return, as the documentation writes it.
     returns: &'static str,
+    /// Whether a method without the arguments is the callback, too.
+    is_optional: bool,
 }
 
 const NOTHING: &str = "";
@@ -39,7 +41,7 @@ const KINDS: [Kind; 8] = [
         &["request: http::Request<Body>"],
         " -> http::Response<Body>",
     ),
-    Kind::new("tick", &[], NOTHING),
+    Kind::new("tick", &["ticked: &Ticked"], NOTHING).with_optional_arguments(),
     Kind::new("deactivating", &[], NOTHING),
 ];
 
@@ -66,12 +68,13 @@ impl Callback {
         let kind = kind_of(&ident.unraw().to_string())?;
         let what = format!("the callback `{}`", kind.name);
         let signature = Signature::read(&method.sig, &what, problems)?;
-        if signature.rest.len() != kind.arguments.len() {
+        if !kind.takes(signature.rest.len()) {
             problems.at(
                 &method.sig.inputs,
                 format_args!(
-                    "{what} takes {} (the context may be left out): `{}`",
+                    "{what} takes {} ({}): `{}`",
                     count(kind.arguments.len()),
+                    kind.left_out(),
                     kind.signature(),
                 ),
             );
@@ -112,6 +115,27 @@ impl Kind {
             name,
             arguments,
             returns,
+            is_optional: false,
+        }
+    }
+
+    const fn with_optional_arguments(self) -> Self {
+        Self {
+            is_optional: true,
+            ..self
+        }
+    }
+
+    fn takes(&self, arguments: usize) -> bool {
+        arguments == self.arguments.len() || self.is_optional && arguments == 0
+    }
+
+    /// What may be left out, as a sentence of an error says it.
+    fn left_out(&self) -> &'static str {
+        if self.is_optional {
+            "that and the context may be left out"
+        } else {
+            "the context may be left out"
         }
     }
 

@@ -293,7 +293,8 @@ fn callback_arm(callback: &Callback, private: &TokenStream) -> TokenStream {
             vec![quote!(*request)],
             quote!(answer_fetch),
         ),
-        "tick" => (quote!(Tick), vec![], quote!(answer)),
+        "tick" if callback.arguments.is_empty() => (quote!(Tick(_)), vec![], quote!(answer)),
+        "tick" => (quote!(Tick(ticked)), vec![quote!(&ticked)], quote!(answer)),
         "deactivating" => (quote!(Deactivating), vec![], quote!(answer)),
         other => unreachable!("`{other}` is not in the list of callbacks"),
     };

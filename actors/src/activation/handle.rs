@@ -14,6 +14,7 @@ use crate::clock::monotonic;
 use crate::departure::Answer as Addressee;
 use crate::mailbox::{Envelope, Fetch};
 use crate::message::{Answer, Message};
+use crate::tick::Ticked;
 use crate::waits::Wait;
 
 impl Activation {
@@ -184,13 +185,14 @@ impl Activation {
     }
 
     /// Runs the interval's turn.
-    pub(super) async fn tick(&mut self) -> Flow {
+    pub(super) async fn tick(&mut self, ticked: Ticked) -> Flow {
         if !self.callbacks().tick {
             self.ticks.set(None);
             return Flow::GoOn;
         }
+        self.has_ticked = true;
         self.shared.slot.usage.begin();
-        let flow = self.logged(Message::Tick).await;
+        let flow = self.logged(Message::Tick(ticked)).await;
         self.handled();
         flow
     }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Activation;
-use super::wait::{Idleness, Ticks};
+use super::ticks::Ticks;
+use super::wait::Idleness;
 use crate::alarm::AlarmTable;
 use crate::call::CallError;
 use crate::catalog::Slot;
@@ -49,6 +50,7 @@ impl Activation {
             stored,
             gate: OutputGate::new(),
             ticks: Ticks::default(),
+            has_ticked: false,
             idleness: Idleness::new(node.limits.idle_timeout),
             charge: node.memory.charge(),
             ending: false,

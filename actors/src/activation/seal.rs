@@ -246,8 +246,8 @@ impl Activation {
         let changed = changes
             .filter_map(|(id, change)| sessions.change(id, change))
             .collect();
-        if let Some(every) = stage.tick.take() {
-            self.ticks.set(every);
+        if let Some(tick) = stage.tick.take() {
+            self.ticks.set(tick);
         }
         self.ending |= stage.passivate;
         changed

@@ -11,45 +11,17 @@ use tokio::time::{Instant, Sleep};
 use super::Activation;
 use crate::clock::monotonic;
 use crate::mailbox::Envelope;
+use crate::tick::Ticked;
 
 /// What an activation does next.
 pub(super) enum Next {
     Message(Envelope),
-    Tick,
+    Tick(Ticked),
     /// Rows of delivered messages are to be deleted.
     Settle,
     /// It has been idle long enough, or was asked to end, and holds nothing.
     Nothing,
     Broken(CommitError),
-}
-
-/// The in-memory interval of the `tick` callback.
-#[derive(Default)]
-pub(super) struct Ticks(Option<(Duration, Pin<Box<Sleep>>)>);
-
-impl Ticks {
-    pub(super) fn set(&mut self, every: Option<Duration>) {
-        self.0 = every.map(|every| (every, Box::pin(tokio::time::sleep(every))));
-    }
-
-    fn is_set(&self) -> bool {
-        self.0.is_some()
-    }
-
-    /// Ready once per interval; intervals missed while a turn ran long are skipped, so that a slow
-    /// actor is not driven to be slower.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some((every, sleep)) = &mut self.0 else {
-            return Poll::Pending;
-        };
-        std::task::ready!(sleep.as_mut().poll(cx));
-        let (now, due) = (monotonic(), sleep.deadline());
-        let next = due + *every;
-        sleep
-            .as_mut()
-            .reset(if next > now { next } else { now + *every });
-        Poll::Ready(())
-    }
 }
 
 /// When the activation has had nothing to do for long enough.
@@ -95,6 +67,9 @@ impl Activation {
     pub(super) async fn next(&mut self) -> Next {
         let slot = self.shared.slot.clone();
         let held_max = self.shared.node.limits.pipelined_commits_max;
+        // Before the messages: a mailbox that is never empty must not starve the interval. But after a
+        // tick a message comes first, or a tick that takes longer than its interval starved the mailbox.
+        let mut tick_first = !std::mem::take(&mut self.has_ticked);
         std::future::poll_fn(|cx| {
             loop {
                 let open = match self.poll_gate(cx) {
@@ -106,10 +81,12 @@ impl Activation {
                 if self.has_settled() {
                     return Poll::Ready(Next::Settle);
                 }
-                // Before the messages: a mailbox that is never empty must not starve the interval.
                 // An activation that ends has none, or one that writes would never get to its end.
-                if !self.ending && self.ticks.poll(cx).is_ready() {
-                    return Poll::Ready(Next::Tick);
+                if tick_first
+                    && !self.ending
+                    && let Poll::Ready(ticked) = self.ticks.poll(cx, &slot.sessions)
+                {
+                    return Poll::Ready(Next::Tick(ticked));
                 }
                 // **bounded**: reads write nothing, but behind a slow commit their answers are held,
                 // too; when so many are, messages wait in the mailbox, which says when it is full.
@@ -124,13 +101,17 @@ impl Activation {
                         continue;
                     }
                     Poll::Ready(envelope) => return Poll::Ready(Next::Message(envelope)),
+                    Poll::Pending if !tick_first => {
+                        tick_first = true;
+                        continue;
+                    }
                     Poll::Pending => {}
                 }
                 if open && self.ending && !self.awaits_answers() {
                     return Poll::Ready(Next::Nothing);
                 }
                 // One that has messages to deliver is not idle.
-                let rests = open && !self.ticks.is_set() && !self.delivers();
+                let rests = open && !self.ticks.hold(&slot.sessions) && !self.delivers();
                 if rests && self.idleness.poll(cx).is_ready() {
                     return Poll::Ready(Next::Nothing);
                 }

@@ -107,7 +107,7 @@ pub fn unhandled<A>(cx: &Context<A>, message: &Message) -> Result<Answer, CallEr
         | Message::Frame { .. }
         | Message::Disconnected { .. }
         | Message::Alarm(_)
-        | Message::Tick
+        | Message::Tick(_)
         | Message::Deactivating => Ok(Answer::Nothing),
     }
 }

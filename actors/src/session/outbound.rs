@@ -246,6 +246,10 @@ impl Outbound {
         queue.charge.set(0);
     }
 
+    pub(crate) fn is_connected(&self) -> bool {
+        self.queue.lock().state == State::Connected
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
         self.queue.lock().state == State::Ended
     }

@@ -39,6 +39,17 @@ impl SessionSet {
         self.0.lock().by_join.len()
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether at least one session is connected. Looks for the first, which is hardly ever far.
+    pub(crate) fn is_attended(&self) -> bool {
+        let members = self.0.lock();
+        let mut sessions = members.by_join.values();
+        sessions.any(|session| session.outbound.is_connected())
+    }
+
     /// `false` when there are `max` already.
     pub(crate) fn insert(&self, session: Arc<SessionCore>, max: usize) -> bool {
         let mut members = self.0.lock();

@@ -29,7 +29,7 @@ struct Ticker {
 impl Ticker {
     #[call]
     fn start(&mut self, ctx: &mut Context<Self>) {
-        ctx.set_tick(Some(EVERY));
+        ctx.set_tick(Tick::every(EVERY).always());
     }
 
     #[call]
