@@ -144,29 +144,32 @@ fn deny(root: &Path) -> anyhow::Result<Outcome> {
     cargo(root, &["deny", "check", "advisories"])
 }
 
-/// The clients others wrote, against the binary as a user would run it.
+/// Our client for TypeScript and the clients others wrote, against the binary as a user would run it.
 fn clients(root: &Path) -> anyhow::Result<Outcome> {
-    let folder = root.join("tests/clients");
     if !quietly(root, "npm", &["--version"]) {
         return Ok(Outcome::Partly(
             "nothing was run: npm is missing".to_owned(),
         ));
     }
     cargo(root, &["build", "--bin", "abide"])?;
-    if !folder.join("node_modules").exists() {
-        succeed(
-            Command::new("npm")
-                .args(["ci", "--no-audit", "--no-fund"])
-                .current_dir(&folder),
-        )?;
-    }
     let target =
         env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |set| root.join(set));
-    let mut command = Command::new("npm");
-    command
-        .args(["run", "--silent", "test"])
-        .env("ABIDE_BIN", target.join("debug/abide"));
-    succeed(command.current_dir(&folder))
+    for folder in ["clients/typescript", "tests/clients"] {
+        let folder = root.join(folder);
+        if !folder.join("node_modules").exists() {
+            succeed(
+                Command::new("npm")
+                    .args(["ci", "--no-audit", "--no-fund"])
+                    .current_dir(&folder),
+            )?;
+        }
+        let mut command = Command::new("npm");
+        command
+            .args(["run", "--silent", "test"])
+            .env("ABIDE_BIN", target.join("debug/abide"));
+        succeed(command.current_dir(&folder))?;
+    }
+    Ok(Outcome::Passed)
 }
 
 /// Breaks every promise of the product that can be broken, one at a time: the simulation must notice

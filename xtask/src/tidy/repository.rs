@@ -6,10 +6,10 @@ use std::{fs, io};
 use anyhow::Context;
 
 /// Folders that hold nothing of ours.
-const FOREIGN: &[&str] = &[".git", "target", "node_modules", "abide-data"];
+const FOREIGN: &[&str] = &[".git", "target", "node_modules", "dist", "abide-data"];
 
 /// Endings of the files whose text the rules read; of others only the path counts.
-const TEXT: &[&str] = &["rs", "md", "toml", "sh", "js", "mjs", "css", "html"];
+const TEXT: &[&str] = &["rs", "md", "toml", "sh", "js", "mjs", "ts", "css", "html"];
 
 /// The files of a working tree.
 pub(super) struct Repository {

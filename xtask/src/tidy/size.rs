@@ -10,7 +10,7 @@ const LINES_MAX: usize = 600;
 const LONGER: &[(&str, &str)] = &[];
 
 /// Endings of the files people write and read as code.
-const CODE: &[&str] = &["rs", "js", "mjs", "css", "html", "sh"];
+const CODE: &[&str] = &["rs", "js", "mjs", "ts", "css", "html", "sh"];
 
 pub(super) fn check(repository: &Repository) -> Vec<Violation> {
     let code = repository
