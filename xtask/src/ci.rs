@@ -1,9 +1,9 @@
 //! The steps of `cargo xtask ci`, quickest first, so that a small slip is heard of early.
 
-use std::env;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use std::{env, fs};
 
 use anyhow::{Context, bail};
 
@@ -156,7 +156,7 @@ fn clients(root: &Path) -> anyhow::Result<Outcome> {
         env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |set| root.join(set));
     for folder in ["clients/typescript", "tests/clients"] {
         let folder = root.join(folder);
-        if !folder.join("node_modules").exists() {
+        if !is_installed(&folder)? {
             succeed(
                 Command::new("npm")
                     .args(["ci", "--no-audit", "--no-fund"])
@@ -170,6 +170,16 @@ fn clients(root: &Path) -> anyhow::Result<Outcome> {
         succeed(command.current_dir(&folder))?;
     }
     Ok(Outcome::Passed)
+}
+
+/// Whether the packages of a folder are those its lock file names: npm leaves the time of the last
+/// installation.
+fn is_installed(folder: &Path) -> anyhow::Result<bool> {
+    let modified = |path: &str| fs::metadata(folder.join(path)).and_then(|file| file.modified());
+    let Ok(installed) = modified("node_modules/.package-lock.json") else {
+        return Ok(false);
+    };
+    Ok(modified("package-lock.json")? <= installed)
 }
 
 /// Breaks every promise of the product that can be broken, one at a time: the simulation must notice
@@ -234,6 +244,8 @@ pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     const PASSES: Step = Step {
@@ -268,6 +280,26 @@ mod tests {
     fn an_unknown_step_cannot_be_skipped() {
         let error = ci(&[PASSES], &["clipy"]).unwrap_err().to_string();
         assert_eq!(error, "there is no step 'clipy' to skip, there are: passes");
+    }
+
+    #[test]
+    fn packages_are_installed_again_when_the_lock_file_is_newer() {
+        let folder = env::temp_dir().join(format!("abide-xtask-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let (lock, mark) = ("package-lock.json", "node_modules/.package-lock.json");
+        let write = |path: &str, seconds: u64| {
+            let file = fs::File::create(folder.join(path)).unwrap();
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            file.set_modified(time).unwrap();
+        };
+        write(lock, 10);
+        assert!(!is_installed(&folder).unwrap());
+        fs::create_dir(folder.join("node_modules")).unwrap();
+        write(mark, 10);
+        assert!(is_installed(&folder).unwrap());
+        write(lock, 11);
+        assert!(!is_installed(&folder).unwrap());
+        fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

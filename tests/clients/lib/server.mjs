@@ -69,6 +69,11 @@ export class Abide {
     await this.#end("SIGKILL");
   }
 
+  /** SIGTERM: returns when the server has drained and the process is gone. */
+  async drain() {
+    await this.#end("SIGTERM");
+  }
+
   /** Ends what was started and removes the data folder. */
   async remove() {
     const child = this.#child;
