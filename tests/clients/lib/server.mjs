@@ -21,9 +21,8 @@ export class Abide {
   #child = null;
   #output = "";
 
-  /** Makes the data folder, picks free ports and starts the binary named by ABIDE_BIN. */
-  static async start() {
-    const binary = process.env.ABIDE_BIN;
+  /** Makes the data folder, picks free ports and starts the binary named by ABIDE_BIN, or another. */
+  static async start(binary = process.env.ABIDE_BIN) {
     if (!binary) throw new Error("ABIDE_BIN must name the abide binary");
     const abide = new Abide();
     abide.#binary = binary;
