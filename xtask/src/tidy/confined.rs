@@ -50,6 +50,7 @@ const SOCKETS: &[&str] = &[
     "src/http/socket/",
     "tests/",
     "benches/",
+    "clients/rust/src/session/socket.rs",
 ];
 
 pub(super) fn check(repository: &Repository) -> Vec<Violation> {

@@ -10,6 +10,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("abide-macros", &[]),
     ("abide-actors", &["abide-storage", "abide-macros"]),
     ("abide", &["abide-storage", "abide-actors"]),
+    // Written against the protocol: see `ONLY_FOR_TESTS`.
+    ("abide-client", &["abide"]),
+    ("abide-soak", &["abide", "abide-client"]),
     ("abide-bench-server", &["abide"]),
     ("abide-load", &[]),
     ("abide-bench-start", &["abide-storage"]),
@@ -26,6 +29,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("abide-fuzz", &["abide", "abide-storage", "abide-actors"]),
     ("xtask", &[]),
 ];
+
+/// What a package may name among its dev-dependencies and nowhere else.
+const ONLY_FOR_TESTS: &[(&str, &str)] = &[("abide-client", "abide")];
 
 pub(super) fn check(repository: &Repository) -> Vec<Violation> {
     let packages = packages(repository);
@@ -97,16 +103,22 @@ fn check_manifest(package: &Package<'_>) -> Vec<Violation> {
         return vec![Violation::of_file(path, message)];
     };
     let sections = ["dependencies", "dev-dependencies", "build-dependencies"];
-    let named = sections
-        .iter()
-        .filter_map(|section| package.table.get(*section)?.as_table());
-    let wrong = named.flat_map(|section| section.keys()).filter(|name| {
+    let named = sections.iter().flat_map(|section| {
+        let table = package.table.get(*section).and_then(toml::Value::as_table);
+        table
+            .into_iter()
+            .flat_map(|table| table.keys())
+            .map(|name| (*section, name.as_str()))
+    });
+    let wrong = named.filter(|(section, name)| {
         let ours = LAYERS.iter().any(|(known, _)| known == name);
+        let too_early = *section != "dev-dependencies"
+            && ONLY_FOR_TESTS.contains(&(package.name.as_str(), name));
         // A package may name itself to switch on features for its own tests.
-        ours && **name != package.name && !below.contains(&name.as_str())
+        ours && (too_early || *name != package.name && !below.contains(name))
     });
     wrong
-        .map(|name| Violation::of_file(path, depends_upwards(&package.name, name)))
+        .map(|(_, name)| Violation::of_file(path, depends_upwards(&package.name, name)))
         .collect()
 }
 
@@ -148,6 +160,15 @@ mod tests {
             let manifest = format!("{}\n[{section}]\nabide-actors.workspace = true", STORAGE.1);
             let found = check(&Repository::of(&[("storage/Cargo.toml", &manifest)]));
             assert_eq!(found.len(), 1, "{section}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn what_only_tests_may_use_is_caught_elsewhere() {
+        for (section, wrong) in [("dependencies", 1), ("dev-dependencies", 0)] {
+            let manifest = format!("[package]\nname = \"abide-client\"\n[{section}]\nabide = {{}}");
+            let found = check(&Repository::of(&[("clients/rust/Cargo.toml", &manifest)]));
+            assert_eq!(found.len(), wrong, "{section}: {found:?}");
         }
     }
 
