@@ -103,7 +103,7 @@ fn first_call_of_a_new_object(bencher: Bencher) {
 }
 
 /// One frame in, `members` frames out to queues that are drained.
-#[divan::bench(args = [1, 100])]
+#[divan::bench(args = [1, 100, 1_000])]
 fn broadcast(bencher: Bencher, members: usize) {
     let tokio = on_one_thread();
     let node = tokio.block_on(async { node() });
