@@ -110,6 +110,11 @@ settings! {
     /// one frame of the largest size and then some.
     outbound_queue_max: Size, "ABIDE_OUTBOUND_QUEUE_MAX", Size::mib(2), Size::kib(64) => Size::gib(1);
 
+    /// Members that those who watch an object's presence are shown, the ones here for the longest;
+    /// all are counted. Their ids and states have 256 bytes each on average, and a quarter of the
+    /// outbound queue together.
+    presence_listed_max: usize, "ABIDE_PRESENCE_LISTED_MAX", 256, 1 => 4_096;
+
     /// Idle time before an activation is passivated. Its state stays on disk, its sessions stay open.
     idle_timeout: Span, "ABIDE_IDLE_TIMEOUT", Span::secs(10), Span::millis(10) => Span::secs(86_400);
 

@@ -9,7 +9,9 @@ mod code;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use abide_actors::{ActorError, CallError, ConnectError, ImageError, MemoryExhausted, Refusal};
+use abide_actors::{
+    ActorError, CallError, ConnectError, ImageError, MemoryExhausted, PresenceRefused, Refusal,
+};
 use abide_storage::{CommitError, Effect, HistoryError};
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -328,6 +330,17 @@ impl From<ConnectError> for Problem {
             }
             ConnectError::Call(error) => error.into(),
         }
+    }
+}
+
+/// Told to a session as a control message: its status is that of the same refusal by HTTP.
+impl From<PresenceRefused> for Problem {
+    fn from(error: PresenceRefused) -> Self {
+        let kind = match error {
+            PresenceRefused::NotAllowed => &code::PRESENCE_REFUSED,
+            PresenceRefused::TooLarge { .. } | PresenceRefused::TooDeep => &code::INVALID_PRESENCE,
+        };
+        Self::new(kind, error.to_string())
     }
 }
 

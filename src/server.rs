@@ -395,6 +395,7 @@ fn limits(config: &Config) -> Limits {
             burst: config.session_burst_max,
         },
         sessions_per_object_max: config.sessions_per_object_max,
+        presence_listed_max: config.presence_listed_max,
         idempotency_retention: config.idempotency_retention.duration(),
         idempotency_keys_max: config.idempotency_keys_max,
         send_retention: config.send_retention.duration(),

@@ -12,6 +12,7 @@ use crate::call::CallError;
 use crate::evict::Usage;
 use crate::mailbox::{Admission, Envelope, Mailbox, NotPushed, Pushed};
 use crate::node::{Node, Target};
+use crate::presence::Home;
 use crate::registry::Entry;
 use crate::session::SessionSet;
 use crate::tasks::TaskKind;
@@ -32,6 +33,15 @@ pub(crate) struct Slot {
 impl Slot {
     pub(crate) fn object(&self) -> &Object {
         &self.target.object
+    }
+
+    /// Where the object's presence is at home.
+    pub(crate) fn home<'a>(&'a self, node: &'a Node) -> Home<'a> {
+        Home {
+            node,
+            object: self.object().id,
+            sessions: &self.sessions,
+        }
     }
 
     /// Whether an activation of the object exists just now.

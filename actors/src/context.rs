@@ -16,6 +16,7 @@ use crate::actor::Actor;
 use crate::alarm::AlarmStatus;
 use crate::call::{CallError, Deadline, Origin};
 use crate::handle::{Callee, Recipient};
+use crate::presence::Member;
 use crate::session::{Audience, Delivery, Frame, Session};
 use crate::tick::Tick;
 use crate::turn::TurnContext;
@@ -192,6 +193,32 @@ impl<A: ?Sized> Context<A> {
     /// Ends the automatic answer; such frames reach `message` again.
     pub fn clear_auto_response(&mut self) {
         self.turn.set_auto_response(None);
+    }
+
+    /// Who is here, in the order they came: the members that sessions were shown as
+    /// ([`Session::present`]), with what this turn has staged. All of them, so the cost grows with
+    /// the crowd; watchers are shown no more than `presence_listed_max`.
+    #[must_use]
+    pub fn presence(&self) -> Vec<Member> {
+        self.turn.presence()
+    }
+
+    /// How many are here.
+    #[must_use]
+    pub fn presence_count(&self) -> usize {
+        self.turn.presence_count()
+    }
+
+    /// Lets clients set, and take back, what their own session is shown with, without waking the
+    /// object: for cursors and the like. What they say is checked for its size and nothing else, so
+    /// what others must be able to trust belongs into the key of [`Session::present_as`]. Forgotten
+    /// when the object has neither activation nor sessions, so set it in `activated`.
+    #[expect(
+        clippy::fn_params_excessive_bools,
+        reason = "it sets what it is named after"
+    )]
+    pub fn allow_client_presence(&mut self, allow: bool) {
+        self.turn.allow_client_presence(allow);
     }
 
     /// Runs the callback `tick` at this rate from now on, while at least one session is connected; `None`

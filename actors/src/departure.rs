@@ -130,6 +130,10 @@ impl Held for Departure {
                 } => self.broadcast(&delivery, &receivers),
                 Effect::Close { session, close } => session.outbound.close(close),
                 Effect::AutoResponse(auto) => self.slot.sessions.set_auto_response(auto),
+                Effect::Presence(change) => {
+                    let home = self.slot.home(&self.node);
+                    self.slot.sessions.presence().show(home, &change);
+                }
             }
         }
         self.node.alarms.apply(self.alarms);

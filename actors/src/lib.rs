@@ -28,6 +28,7 @@ mod memory;
 mod message;
 mod node;
 mod payload;
+mod presence;
 mod registry;
 mod rng;
 mod runtime;
@@ -66,6 +67,9 @@ pub use memory::{Charge, Memory, MemoryExhausted};
 pub use message::{Alarm, Answer, Message, Refusal};
 pub use node::Target;
 pub use payload::{Encoding, InvalidPayload, Payload};
+pub use presence::{
+    Member, PRESENCE_KEY_SIZE_MAX_BYTES, PRESENCE_STATE_SIZE_MAX_BYTES, PresenceRefused,
+};
 pub use registry::{Limits, RegisterError};
 pub use rng::Rng;
 pub use runtime::{Builder, NamespaceInfo, Runtime, Stats};

@@ -15,6 +15,7 @@ use crate::evict::Evictor;
 use crate::kind::Description;
 use crate::mailbox::{Admission, Attempt, Envelope};
 use crate::memory::Memory;
+use crate::presence::Flusher;
 use crate::registry::{Limits, Registry};
 use crate::rng::Rng;
 use crate::send::{Counters, Sequence};
@@ -46,6 +47,7 @@ pub(crate) struct Node {
     pub(crate) sessions: Figures,
     pub(crate) memory: Memory,
     pub(crate) evictor: Evictor,
+    pub(crate) presence: Arc<Flusher>,
     draining: AtomicBool,
     drain_began: Notify,
     last_session: AtomicU64,
@@ -71,6 +73,7 @@ impl Node {
             alarms: Scheduler::new(&limits),
             memory: Memory::new(limits.memory_max_bytes),
             evictor: Evictor::default(),
+            presence: Arc::default(),
             limits,
             registry,
             catalog: Catalog::default(),

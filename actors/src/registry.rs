@@ -31,6 +31,8 @@ pub struct Limits {
     pub message_rate: MessageRate,
     /// Sessions on one object.
     pub sessions_per_object_max: usize,
+    /// Members an object's watchers are shown, those here for the longest; all are counted.
+    pub presence_listed_max: usize,
     /// Alarms of one object.
     pub alarms_per_object_max: usize,
     /// Retries of an alarm in a row before it is parked; `None` never gives up.
@@ -78,6 +80,7 @@ impl Default for Limits {
                 burst: 10_000,
             },
             sessions_per_object_max: 100_000,
+            presence_listed_max: 256,
             alarms_per_object_max: 1_024,
             alarm_retries_max: None,
             alarm_rate_max: 100,

@@ -95,6 +95,14 @@ impl Builder {
                     () = landlord.drain_began() => {}
                 }
             });
+        let crier = node.clone();
+        node.tasks
+            .spawn(TaskKind::Background, "presence", async move {
+                tokio::select! {
+                    () = crier.presence.run(&crier) => {}
+                    () = crier.drain_began() => {}
+                }
+            });
         Runtime(node)
     }
 }

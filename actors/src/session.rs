@@ -29,13 +29,14 @@ pub(crate) use audience::Excepted;
 pub use connection::{Connection, Incoming, Outgoing};
 pub use delivery::{Class, Delivery};
 pub(crate) use figures::Figures;
-pub(crate) use outbound::Outbound;
+pub(crate) use outbound::{Enqueued, Outbound};
 pub use rate::MessageRate;
 pub(crate) use set::{AutoResponse, Join, SessionSet};
 
 use self::rate::Used;
 use crate::call::{CallError, Origin};
 use crate::memory::Memory;
+use crate::presence::Change;
 use crate::stage::{Effect, Stage};
 
 /// Most tags of one session.
@@ -444,6 +445,52 @@ impl Session {
             .and_then(|c| c.attachment.clone());
         let bytes = staged.unwrap_or_else(|| self.core.traits.lock().attachment.clone())?;
         codec::decode(&bytes).ok()
+    }
+
+    /// Shows the session to those who [watch](Self::watch_presence) who is here, with a small
+    /// state, or changes that state. It stays shown, through hibernation and resumption, until it
+    /// ends or [`absent`](Self::absent) takes it back.
+    ///
+    /// The member's id is the session's number, or the key of an earlier
+    /// [`present_as`](Self::present_as).
+    ///
+    /// # Errors
+    /// [`CallError::Unencodable`], or [`CallError::LimitExceeded`] when the state takes more than
+    /// [`PRESENCE_STATE_SIZE_MAX_BYTES`](crate::PRESENCE_STATE_SIZE_MAX_BYTES) as JSON; nothing is staged.
+    pub fn present<T: Serialize + ?Sized>(&self, state: &T) -> Result<(), CallError> {
+        self.show(Change::present(&self.core, None, state)?);
+        Ok(())
+    }
+
+    /// As [`present`](Self::present), under a key: all sessions of one key are one member, with the
+    /// state that one of them was given last. Who the client is makes a good key.
+    ///
+    /// # Errors
+    /// As [`present`](Self::present), and [`CallError::LimitExceeded`] when the key has more than
+    /// [`PRESENCE_KEY_SIZE_MAX_BYTES`](crate::PRESENCE_KEY_SIZE_MAX_BYTES).
+    pub fn present_as<T: Serialize + ?Sized>(&self, key: &str, state: &T) -> Result<(), CallError> {
+        self.show(Change::present(&self.core, Some(key), state)?);
+        Ok(())
+    }
+
+    /// Shows the session no longer. Its member goes when no other session holds it.
+    pub fn absent(&self) {
+        self.show(Change::Absent(self.core.clone()));
+    }
+
+    /// Has the session told who is here, and what changes about it, ten times a second at most
+    /// (`docs/presence.md` has the messages). It need not be shown itself.
+    pub fn watch_presence(&self) {
+        self.show(Change::Watch(self.core.clone()));
+    }
+
+    /// Ends that.
+    pub fn unwatch_presence(&self) {
+        self.show(Change::Unwatch(self.core.clone()));
+    }
+
+    fn show(&self, change: Change) {
+        self.stage.lock().effect(Effect::Presence(change.into()));
     }
 }
 

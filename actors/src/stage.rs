@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::alarm::Setting;
 use crate::call::CallError;
 use crate::memory::{Charge, Memory};
+use crate::presence;
 use crate::registry::Limits;
 use crate::send::Outgoing;
 use crate::session::{
@@ -57,6 +58,8 @@ pub(crate) enum Effect {
         close: Close,
     },
     AutoResponse(Option<AutoResponse>),
+    /// Who is here, or who watches. Shared with the object's own view of it, which ends with it.
+    Presence(Arc<presence::Change>),
 }
 
 /// Who gets a broadcast: those who were on the object, with the tag, when its turn ended. The gate
@@ -117,10 +120,20 @@ impl Stage {
                 delivery.size_bytes()
             }
             Effect::Close { .. } | Effect::AutoResponse(_) => 0,
+            Effect::Presence(change) => change.size_bytes(),
         };
         if self.has_room(carried) {
             self.effects.push(effect);
         }
+    }
+
+    /// What is staged of presence, in order.
+    pub(crate) fn presence(&self) -> Vec<Arc<presence::Change>> {
+        let presence = |effect: &Effect| match effect {
+            Effect::Presence(change) => Some(change.clone()),
+            _ => None,
+        };
+        self.effects.iter().filter_map(presence).collect()
     }
 
     pub(crate) fn put(&mut self, key: Bytes, value: Option<Bytes>) {

@@ -20,6 +20,7 @@ use crate::catalog::Slot;
 use crate::context::When;
 use crate::node::Node;
 use crate::payload::Payload;
+use crate::presence::{Change, Member, Roster};
 use crate::send::{Departed, Outgoing};
 use crate::session::{Audience, AutoResponse, Delivery, Frame, Session};
 use crate::stage::{Effect, OutboxIsFull, Receivers, Stage};
@@ -374,6 +375,37 @@ impl TurnContext {
             delivery,
             receivers: Receivers::Wanted(audience),
         });
+    }
+
+    /// Who is shown to be here, in the order they came, with what earlier turns and this one have
+    /// changed. The cost grows with the members.
+    #[must_use]
+    pub fn presence(&self) -> Vec<Member> {
+        self.view_presence(|roster| roster.members().cloned().collect())
+    }
+
+    /// How many are shown to be here.
+    #[must_use]
+    pub fn presence_count(&self) -> usize {
+        self.view_presence(Roster::len)
+    }
+
+    fn view_presence<T>(&self, see: impl FnOnce(&Roster) -> T) -> T {
+        let staged = self.shared.stage.lock().presence();
+        let sessions = &self.shared.slot.sessions;
+        sessions.presence().view(sessions, &staged, see)
+    }
+
+    /// Stages whether clients set their own presence, without waking the object. Forgotten when
+    /// the object has neither activation nor sessions.
+    #[expect(
+        clippy::fn_params_excessive_bools,
+        reason = "it sets what it is named after"
+    )]
+    pub fn allow_client_presence(&self, allow: bool) {
+        let change = Change::ClientsMay(allow);
+        let effect = Effect::Presence(change.into());
+        self.shared.stage.lock().effect(effect);
     }
 
     /// Stages a pair of frames: a session that sends the first is answered with the second

@@ -38,7 +38,9 @@ codes! {
     INVALID_DEADLINE = "invalid-deadline", 400, "Deadline cannot be obeyed";
     INVALID_HANDSHAKE = "invalid-handshake", 400, "Not a WebSocket handshake";
     INVALID_OBJECT = "invalid-object", 400, "Path names no object";
+    INVALID_PRESENCE = "invalid-presence", 400, "Presence state too large or too deep";
     ADMIN_REFUSED = "admin-refused", 403, "Request may come from a web page";
+    PRESENCE_REFUSED = "presence-refused", 403, "Clients do not set their presence here";
     SESSION_REFUSED = "session-refused", 403, "Session refused by the object";
     NO_CALLBACK = "no-callback", 404, "Objects of this namespace do not take this";
     NOT_FOUND = "not-found", 404, "No such path";

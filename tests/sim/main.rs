@@ -17,6 +17,7 @@ mod lossless_passivation;
 mod memory;
 mod node;
 mod one_turn;
+mod presence;
 mod readable_forever;
 mod regressions;
 mod seeds;

@@ -19,6 +19,7 @@ use crate::send::receipts::Receipt;
 use crate::session::SessionCore;
 use crate::stage::{Effect, Stage};
 use crate::teeth::{Tooth, broken};
+use crate::turn::Shared;
 
 /// A turn whose writes the store has accepted.
 pub(super) struct Sealed {
@@ -119,9 +120,12 @@ impl Activation {
             self.posted(posting, &mut departure);
         }
         departure.changed = self.apply(&mut stage);
+        let Shared { node, slot, .. } = &*self.shared;
         for effect in &mut stage.effects {
-            if let Effect::Broadcast { receivers, .. } = effect {
-                receivers.settle(&self.shared.slot.sessions);
+            match effect {
+                Effect::Broadcast { receivers, .. } => receivers.settle(&slot.sessions),
+                Effect::Presence(change) => slot.sessions.presence().pend(slot.home(node), change),
+                Effect::Send { .. } | Effect::Close { .. } | Effect::AutoResponse(_) => {}
             }
         }
         departure.effects = stage.effects;

@@ -13,6 +13,7 @@ use super::{Close, Frame, SessionCore, SessionId, Text};
 use crate::catalog::{Full, Slot, What};
 use crate::mailbox::{Admission, Attempt, Envelope};
 use crate::node::Node;
+use crate::presence::PresenceRefused;
 
 /// What a transport holds of a session: it pumps frames between this and its socket.
 ///
@@ -112,6 +113,23 @@ impl Connection {
         self.core.outbound.begin_turn();
         self.try_push(frame);
         Incoming::Accepted
+    }
+
+    /// Sets what the client shows of itself to those who watch who is here; `None` takes it back.
+    /// Needs [`Context::allow_client_presence`](crate::Context::allow_client_presence), and does not
+    /// wake the object. While the node drains nothing happens.
+    ///
+    /// # Errors
+    /// [`PresenceRefused`]; nothing has changed.
+    pub fn presence(&self, state: Option<&serde_json::Value>) -> Result<(), PresenceRefused> {
+        if self.node.is_draining() {
+            return Ok(());
+        }
+        let sessions = &self.slot.sessions;
+        let is_here = || sessions.contains(self.core.id);
+        sessions
+            .presence()
+            .set_by_client(self.core.id, is_here, state)
     }
 
     fn try_push(&mut self, frame: Frame) {

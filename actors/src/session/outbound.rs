@@ -250,6 +250,11 @@ impl Outbound {
         self.queue.lock().state == State::Connected
     }
 
+    /// Whether its client counts, and so tells control messages from others.
+    pub(crate) fn is_resumable(&self) -> bool {
+        self.queue.lock().taken().is_some()
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
         self.queue.lock().state == State::Ended
     }

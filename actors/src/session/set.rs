@@ -7,11 +7,15 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::{Close, Delivery, Excepted, Figures, Frame, SessionChange, SessionCore, SessionId};
+use crate::presence::Presence;
 
 /// The sessions attached to an object, in the order they joined, and by tag. Lives beside the
 /// mailbox, so it outlives the activation.
 #[derive(Default)]
-pub(crate) struct SessionSet(Mutex<Members>);
+pub(crate) struct SessionSet {
+    members: Mutex<Members>,
+    presence: Presence,
+}
 
 #[derive(Default)]
 struct Members {
@@ -36,7 +40,7 @@ pub(crate) struct AutoResponse {
 
 impl SessionSet {
     pub(crate) fn len(&self) -> usize {
-        self.0.lock().by_join.len()
+        self.members.lock().by_join.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -45,14 +49,14 @@ impl SessionSet {
 
     /// Whether at least one session is connected. Looks for the first, which is hardly ever far.
     pub(crate) fn is_attended(&self) -> bool {
-        let members = self.0.lock();
+        let members = self.members.lock();
         let mut sessions = members.by_join.values();
         sessions.any(|session| session.outbound.is_connected())
     }
 
     /// `false` when there are `max` already.
     pub(crate) fn insert(&self, session: Arc<SessionCore>, max: usize) -> bool {
-        let mut members = self.0.lock();
+        let mut members = self.members.lock();
         if members.by_join.len() >= max {
             return false;
         }
@@ -65,18 +69,30 @@ impl SessionSet {
 
     /// `false` when it was not a member.
     pub(crate) fn remove(&self, session: &SessionCore) -> bool {
-        let mut members = self.0.lock();
+        let mut members = self.members.lock();
         let Some(join) = members.joins.remove(&session.id) else {
             return false;
         };
         members.by_join.remove(&join);
         members.untag(join, &session.tags());
+        drop(members);
+        self.presence.gone(session.id);
         true
+    }
+
+    /// Whether the session is on the object.
+    pub(crate) fn contains(&self, session: SessionId) -> bool {
+        self.members.lock().joins.contains_key(&session)
+    }
+
+    /// Which of the sessions are shown to be here, and to whom.
+    pub(crate) fn presence(&self) -> &Presence {
+        &self.presence
     }
 
     /// Takes over what a successful turn changed about a session.
     pub(crate) fn change(&self, id: SessionId, change: SessionChange) -> Option<Arc<SessionCore>> {
-        let mut members = self.0.lock();
+        let mut members = self.members.lock();
         let join = members.joins.get(&id).copied()?;
         let session = members.by_join.get(&join)?.clone();
         if let Some(tags) = &change.tags {
@@ -91,7 +107,7 @@ impl SessionSet {
 
     /// The sessions with the tag (`None`: all), in the order they joined.
     pub(crate) fn select(&self, tag: Option<&str>) -> Vec<Arc<SessionCore>> {
-        let members = self.0.lock();
+        let members = self.members.lock();
         match tag {
             None => members.by_join.values().cloned().collect(),
             Some(tag) => {
@@ -106,7 +122,7 @@ impl SessionSet {
 
     /// Who joined last; the audience of a broadcast to all are those who are not younger.
     pub(crate) fn last_join(&self) -> Join {
-        self.0.lock().last
+        self.members.lock().last
     }
 
     /// Queues one frame for every session that joined no later than `last`.
@@ -117,7 +133,7 @@ impl SessionSet {
         last: Join,
         figures: &Figures,
     ) {
-        let members = self.0.lock();
+        let members = self.members.lock();
         for (_, session) in members
             .by_join
             .range((Bound::Unbounded, Bound::Included(last)))
@@ -130,21 +146,21 @@ impl SessionSet {
 
     /// Shows every session; the set is locked meanwhile.
     pub(crate) fn each(&self, see: impl FnMut(&Arc<SessionCore>)) {
-        self.0.lock().by_join.values().for_each(see);
+        self.members.lock().by_join.values().for_each(see);
     }
 
     pub(crate) fn close_all(&self, close: &Close) {
-        for session in self.0.lock().by_join.values() {
+        for session in self.members.lock().by_join.values() {
             session.outbound.close(close.clone());
         }
     }
 
     pub(crate) fn set_auto_response(&self, auto_response: Option<AutoResponse>) {
-        self.0.lock().auto_response = auto_response;
+        self.members.lock().auto_response = auto_response;
     }
 
     pub(super) fn auto_response(&self, frame: &Frame) -> Option<Frame> {
-        let members = self.0.lock();
+        let members = self.members.lock();
         let auto = members.auto_response.as_ref()?;
         (auto.request == *frame).then(|| auto.response.clone())
     }

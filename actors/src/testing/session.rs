@@ -4,11 +4,13 @@ use std::collections::VecDeque;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::session::{Close, Connection, Frame, Incoming, Outgoing};
+use crate::presence::PresenceRefused;
+use crate::session::{Close, Connection, Frame, Incoming, Outgoing, SessionId};
 
 /// One session as its client sees it.
 #[derive(Debug)]
 pub struct TestSession {
+    id: SessionId,
     connection: Option<Connection>,
     received: VecDeque<Frame>,
     close: Option<Close>,
@@ -17,10 +19,17 @@ pub struct TestSession {
 impl TestSession {
     pub(super) fn new(connection: Connection) -> Self {
         Self {
+            id: connection.id(),
             connection: Some(connection),
             received: VecDeque::new(),
             close: None,
         }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        self.id
     }
 
     /// Sends a frame and waits until the object has handled it. Its answers may still be on their
@@ -35,6 +44,17 @@ impl TestSession {
             }
             Incoming::Answered(frame) => self.received.push_back(frame),
             Incoming::Ignored => {}
+        }
+    }
+
+    /// Sets what the client itself shows to those who watch who is here; `None` takes it back.
+    ///
+    /// # Errors
+    /// [`PresenceRefused`], as a client would read it.
+    pub fn presence(&self, state: Option<serde_json::Value>) -> Result<(), PresenceRefused> {
+        match &self.connection {
+            Some(connection) => connection.presence(state.as_ref()),
+            None => Ok(()),
         }
     }
 

@@ -15,6 +15,7 @@ mod calls;
 mod histogram;
 mod options;
 mod overload;
+mod presence;
 mod process;
 mod recorder;
 mod schedule;
@@ -55,6 +56,7 @@ fn measure(options: &Options) -> anyhow::Result<serde_json::Value> {
 async fn run(options: &Options) -> anyhow::Result<serde_json::Value> {
     let outcome = match &options.scenario {
         Scenario::Overload(overload) => return overload::run(options, overload).await,
+        Scenario::Presence(presence) => return presence::run(options, presence).await,
         Scenario::Calls(calls) => calls::run(options, calls).await?,
         Scenario::Sessions(sessions) => sessions::run(options, sessions).await?,
     };

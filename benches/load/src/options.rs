@@ -64,6 +64,9 @@ pub(crate) enum Scenario {
     Overload(Overload),
     /// Frames on WebSocket sessions: `/v1/{namespace}/{object}`.
     Sessions(Sessions),
+    /// Members that come, and come again at once: what presence tells them, and costs. Each is a
+    /// socket, so mind `ulimit -n`.
+    Presence(Presence),
 }
 
 #[derive(Debug, Args)]
@@ -139,6 +142,17 @@ pub(crate) struct Sessions {
     pub(crate) expect: Expect,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Presence {
+    /// Namespace of the object.
+    #[arg(long, default_value = "lobby")]
+    pub(crate) namespace: String,
+
+    /// Members, all on one object.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) members: u32,
+}
+
 /// Who receives what a session sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Expect {
@@ -166,6 +180,7 @@ impl Scenario {
             Self::Calls(_) => "calls",
             Self::Overload(_) => "overload",
             Self::Sessions(_) => "sessions",
+            Self::Presence(_) => "presence",
         }
     }
 }

@@ -83,7 +83,8 @@ impl Usage {
     }
 }
 
-fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
+/// CPU time over all threads of a process.
+pub(crate) fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
     let path = format!("/proc/{pid}/stat");
     let stat = fs::read_to_string(&path).with_context(|| format!("no process {pid} in /proc"))?;
     let ticks = ticks(&stat).with_context(|| format!("{path} is not understood: {stat}"))?;

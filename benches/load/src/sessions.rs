@@ -174,7 +174,8 @@ fn moment_of(bytes: &[u8]) -> Option<Due> {
     (u64::from_be_bytes(*mark) == MARK).then_some(due)
 }
 
-async fn open(
+/// Opens a session on an object.
+pub(crate) async fn open(
     server: &str,
     namespace: &str,
     object: &str,

@@ -1,4 +1,4 @@
-//! The objects the benches need, served by the library: a counter, an echo, a room.
+//! The objects the benches need, served by the library: a counter, an echo, a room, a lobby.
 //!
 //! The flags are those of `abide`. The `abide` binary cannot take this one's place: its counter wants
 //! an argument, and its rooms are chats with names, a history and a protocol.
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use abide::Server;
 
-use crate::objects::{Counter, Echo, Room};
+use crate::objects::{Counter, Echo, Lobby, Room};
 
 // As in the `abide` binary, so that what is measured here holds there.
 #[global_allocator]
@@ -20,5 +20,6 @@ fn main() -> ExitCode {
         .actor::<Counter>("counter")
         .actor::<Echo>("echo")
         .actor::<Room>("room")
+        .actor::<Lobby>("lobby")
         .main()
 }

@@ -1,4 +1,4 @@
-//! Three objects that do the least their kind can do, so that the server is what is measured.
+//! Four objects that do the least their kind can do, so that the server is what is measured.
 
 use abide::MessageRate;
 use abide::prelude::*;
@@ -71,5 +71,30 @@ impl Room {
 
     fn message(&mut self, ctx: &mut Context<Self>, _session: &Session, frame: Frame) {
         ctx.broadcast(frame);
+    }
+}
+
+/// Shows every session under the name that is its query, and tells it who else is here.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Lobby {}
+
+/// What people show of themselves.
+#[derive(Debug, Serialize)]
+struct Who<'a> {
+    name: &'a str,
+    colour: &'a str,
+}
+
+#[actor]
+impl Lobby {
+    fn connected(
+        &mut self,
+        session: &Session,
+        request: &ConnectRequest,
+    ) -> Result<(), ConnectError> {
+        let (name, colour) = (&*request.query, "#a0b1c2");
+        session.present_as(name, &Who { name, colour })?;
+        session.watch_presence();
+        Ok(())
     }
 }
