@@ -11,6 +11,7 @@
 //! that a crowd that comes at once is served in rounds, too.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -163,14 +164,21 @@ impl Board {
 
     /// One that watches already is not told all again.
     pub(super) fn watch(&mut self, session: &Arc<SessionCore>) {
-        if !self.watchers.contains_key(&session.id) {
-            let watcher = Watcher {
-                session: session.clone(),
-                view: View::Away,
-            };
-            self.watchers.insert(session.id, watcher);
+        if self.enter_watcher(session) {
             self.sync_anew(session.id);
         }
+    }
+
+    /// `false`: it watches already. Somebody must be there to be told, before it is.
+    pub(super) fn enter_watcher(&mut self, session: &Arc<SessionCore>) -> bool {
+        let Entry::Vacant(entry) = self.watchers.entry(session.id) else {
+            return false;
+        };
+        entry.insert(Watcher {
+            session: session.clone(),
+            view: View::Away,
+        });
+        true
     }
 
     fn unwatch(&mut self, session: SessionId) {
@@ -195,20 +203,12 @@ impl Board {
         self.watchers.contains_key(&session)
     }
 
-    /// A session of the time before a restart is here again, and its client is not yet.
-    pub(super) fn restore(&mut self, session: &Arc<SessionCore>, clients_may: bool, watches: bool) {
-        self.clients_may |= clients_may;
-        if watches {
-            let watcher = Watcher {
-                session: session.clone(),
-                view: View::Away,
-            };
-            self.watchers.insert(session.id, watcher);
-        }
-        self.weigh();
+    pub(super) fn let_clients(&mut self) {
+        self.clients_may = true;
     }
 
-    /// As what it was here, and where in the order.
+    /// A session of the time before a restart is here again,
+    /// as what it was here, and where in the order.
     pub(super) fn put_back(
         &mut self,
         session: SessionId,
@@ -217,7 +217,6 @@ impl Board {
         state: Arc<str>,
     ) {
         self.roster.put_back(session, place, id, state);
-        self.weigh();
         self.changed();
     }
 

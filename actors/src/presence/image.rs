@@ -57,7 +57,12 @@ impl Presence {
         }
         let mut known = self.0.lock();
         let board = &mut Known::made(&mut known, home).board;
-        board.restore(session, image.clients_may, image.watches);
+        if image.clients_may {
+            board.let_clients();
+        }
+        if image.watches {
+            board.enter_watcher(session);
+        }
         if let Some(MemberImage {
             id,
             state,
@@ -68,6 +73,7 @@ impl Presence {
             let place = (Turn(since), Turn(order));
             board.put_back(session.id, place, id.into(), state.into());
         }
+        board.weigh();
     }
 }
 

@@ -159,4 +159,5 @@ fn its_bytes_do_not_change() {
     assert_eq!(bytes, GOLDEN);
 }
 
-const GOLDEN: &[u8] = &[];
+/// Format byte, member (id, state, since, order), watches, clients may not.
+const GOLDEN: &[u8] = b"\x01\x01\x03ann\x02{}\x05\xfb\x2c\x01\x01\x00";
