@@ -13,6 +13,7 @@ mod fetch;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod landing;
+mod lean;
 mod linger;
 mod listener;
 mod openapi;

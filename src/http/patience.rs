@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
+use super::lean::Leftover;
 use super::progress::Progress;
 use crate::config::Config;
 
@@ -161,6 +162,7 @@ impl Drop for Busy {
 pub(crate) struct Watched {
     pub(crate) socket: TcpStream,
     patience: Arc<Patience>,
+    leftover: Leftover,
     written_bytes: u64,
     _place: OwnedSemaphorePermit,
 }
@@ -174,6 +176,7 @@ impl Watched {
         Self {
             socket,
             patience,
+            leftover: Leftover::default(),
             written_bytes: 0,
             _place: place,
         }
@@ -214,7 +217,10 @@ impl AsyncRead for Watched {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
+        let Self {
+            socket, leftover, ..
+        } = &mut *self;
+        ready!(leftover.poll_read(socket, cx, buffer))?;
         if buffer.filled().len() > before && self.patience.phase() == Phase::Idle {
             self.patience.enter(Phase::Head);
         }

@@ -27,9 +27,9 @@ use crate::protocol::Address;
 use handshake::Handshake;
 use pump::Pump;
 
-/// An idle session costs its buffers: these are as small as common frames allow. The reading
-/// buffer grows for a larger frame and shrinks again; the writing one holds what is sent at once.
-const READ_BUFFER_SIZE_BYTES: usize = 4 << 10;
+/// An idle session costs its buffers. The reading one grows for a larger frame and shrinks again, and is not what a
+/// read of the socket is bounded by (`lean.rs`); the writing one holds what is sent at once.
+const READ_BUFFER_SIZE_BYTES: usize = 512;
 const WRITE_BUFFER_SIZE_BYTES: usize = 16 << 10;
 
 /// Opens a session.

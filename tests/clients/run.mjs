@@ -6,7 +6,7 @@ const SKIPPED = 77;
 const SCRIPT_DEADLINE_MS = 180_000;
 
 let failed = 0;
-for (const script of ["raw-ws.mjs", "plain.mjs", "yjs.mjs", "hocuspocus.mjs", "landing.mjs", "editor.mjs"]) {
+for (const script of ["raw-ws.mjs", "plain.mjs", "yjs.mjs", "hocuspocus.mjs", "landing.mjs", "eventsource.mjs", "editor.mjs"]) {
   console.log(`== ${script}`);
   const path = fileURLToPath(new URL(script, import.meta.url));
   const { status, signal, error } = spawnSync(process.execPath, [path], { stdio: "inherit", timeout: SCRIPT_DEADLINE_MS });

@@ -1,5 +1,6 @@
 //! **sessions**: who is on an object, what reaches them, and what they outlive.
 
+mod crowd;
 mod ends;
 
 use abide::prelude::*;

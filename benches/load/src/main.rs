@@ -12,6 +12,7 @@
 )]
 
 mod calls;
+mod crowd;
 mod histogram;
 mod options;
 mod overload;
@@ -57,6 +58,7 @@ async fn run(options: &Options) -> anyhow::Result<serde_json::Value> {
     let outcome = match &options.scenario {
         Scenario::Overload(overload) => return overload::run(options, overload).await,
         Scenario::Presence(presence) => return presence::run(options, presence).await,
+        Scenario::Crowd(crowd) => return crowd::run(options, crowd).await,
         Scenario::Calls(calls) => calls::run(options, calls).await?,
         Scenario::Sessions(sessions) => sessions::run(options, sessions).await?,
     };

@@ -67,6 +67,9 @@ pub(crate) enum Scenario {
     /// Members that come, and come again at once: what presence tells them, and costs. Each is a
     /// socket, so mind `ulimit -n`.
     Presence(Presence),
+    /// As many sessions as possible on one object, and frames to all of them. `--duration` is how long they
+    /// are left alone before. Against loopback it uses several source addresses, because one has too few ports.
+    Crowd(Crowd),
 }
 
 #[derive(Debug, Args)]
@@ -153,6 +156,21 @@ pub(crate) struct Presence {
     pub(crate) members: u32,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Crowd {
+    /// Namespace of the object: what one says, all have to hear.
+    #[arg(long, default_value = "room")]
+    pub(crate) namespace: String,
+
+    /// Sessions to open. Both processes need as many open files (`ulimit -n`).
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) sessions: u32,
+
+    /// Frames to all.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) rounds: u32,
+}
+
 /// Who receives what a session sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Expect {
@@ -181,6 +199,7 @@ impl Scenario {
             Self::Overload(_) => "overload",
             Self::Sessions(_) => "sessions",
             Self::Presence(_) => "presence",
+            Self::Crowd(_) => "crowd",
         }
     }
 }

@@ -183,13 +183,20 @@ pub(crate) async fn open(
     let socket = TcpStream::connect(server)
         .await
         .with_context(|| format!("no connection to {server}"))?;
+    handshake(&format!("ws://{server}/v1/{namespace}/{object}"), socket).await
+}
+
+/// A session over a connection.
+pub(crate) async fn handshake(
+    url: &str,
+    socket: TcpStream,
+) -> anyhow::Result<WebSocketStream<TcpStream>> {
     socket.set_nodelay(true)?;
-    let url = format!("ws://{server}/v1/{namespace}/{object}");
     // Thousands of sessions in one process: the default of 128 KiB each would be the driver's.
     let config = WebSocketConfig::default()
         .read_buffer_size(4096)
         .write_buffer_size(4096);
-    let (session, _) = client_async_with_config(&url, socket, Some(config))
+    let (session, _) = client_async_with_config(url, socket, Some(config))
         .await
         .with_context(|| format!("{url} did not become a session"))?;
     Ok(session)
