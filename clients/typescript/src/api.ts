@@ -1,6 +1,7 @@
 // The types of an `Api`, as `abide types` prints it, and of what is called by it.
 
 import type { CallOptions } from "./call.js";
+import type { Feed, FeedOptions } from "./feed.js";
 import type { Session, SessionOptions } from "./session.js";
 
 /** A method, as `abide types` describes it. */
@@ -24,7 +25,7 @@ type Parameters<M extends Method> = {} extends M["arguments"]
 export type Call<M> = M extends Method ? (...parameters: Parameters<M>) => Promise<M["returns"]> : never;
 
 /** Names that an object of this client has for itself; methods of these names are called by `call`. */
-type Own = "call" | "read" | "session" | "url" | "then";
+type Own = "call" | "feed" | "read" | "session" | "url" | "then";
 
 type Calls<Methods> = { readonly [Name in keyof Methods as Exclude<Name, Own>]: Call<Methods[Name]> };
 
@@ -38,6 +39,8 @@ export type AbideObject<Methods> = {
   readonly read: Reads<Methods>;
   /** Opens a session that outlives its connections. */
   session<PresenceState = unknown>(options?: SessionOptions): Session<PresenceState>;
+  /** Opens a session that only receives, over server-sent events. */
+  feed<PresenceState = unknown>(options?: FeedOptions): Feed<PresenceState>;
   /** Calls a method by its name; for those named like a member of this. */
   call<Name extends keyof Methods>(name: Name, ...parameters: Methods[Name] extends Method ? Parameters<Methods[Name]> : never): ReturnType<Call<Methods[Name]>>;
   /** Where it is. */

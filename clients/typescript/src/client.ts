@@ -3,6 +3,7 @@
 import type { AnyApi, ApiOf, Client } from "./api.js";
 import { call, type CallOptions, type Fetch, type Request } from "./call.js";
 import { Etags } from "./etags.js";
+import { Feed, type FeedOptions } from "./feed.js";
 import { Session, type SessionOptions, type SocketConstructor } from "./session.js";
 
 export interface ClientOptions {
@@ -33,9 +34,10 @@ export function createClient<Api extends ApiOf<Api> = AnyApi>(options: ClientOpt
         const { WebSocket } = options;
         return new Session(new URL(url), { ...(WebSocket && { WebSocket }), ...own });
       };
+      const feed = (own: FeedOptions = {}) => new Feed(new URL(url), own);
       const write = (method: string, args?: unknown, own?: CallOptions) => caller.call(`${url}/${segment(method)}`, args, own);
       const read = (method: string, args?: unknown, own?: CallOptions) => caller.read(`${url}/${segment(method)}`, args, own);
-      return byName({ url, session, call: write, read: byName({}, read) }, write) as never;
+      return byName({ url, session, feed, call: write, read: byName({}, read) }, write) as never;
     },
   };
 }
