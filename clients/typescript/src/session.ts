@@ -93,6 +93,7 @@ export class UnsavedError extends Error {
 
 const BUFFER: OutboxLimits = { messages: 1_024, bytes: 1024 * 1024 };
 const PING_AFTER_MS = 15_000;
+const PRESENCE_MAX_BYTES = 4_096;
 /** The form of what is stored over a reload; of another one nothing is taken up. */
 const STORED_FORM = 1;
 /** The longest a timer can be set to. */
@@ -130,7 +131,9 @@ export class Session<PresenceState = unknown> {
       pingAfterMs: options.pingAfterMs ?? PING_AFTER_MS,
       random: Math.random,
     };
+    const presence = small(options.presence);
     this.#connection = new Connection(settings, this.#takeStored());
+    if (presence !== undefined) this.#connection.present(presence, now());
     this.#stopListening = listen({
       wake: () => {
         // The page is back: what was put aside is here again, and nobody else may take it up.
@@ -139,7 +142,6 @@ export class Session<PresenceState = unknown> {
       },
       hide: (kept) => this.#hide(kept),
     });
-    if (options.presence !== undefined) this.#connection.present(options.presence, now());
     // After the caller has added listeners.
     queueMicrotask(() => this.#handle((connection) => connection.start(now())));
   }
@@ -188,13 +190,15 @@ export class Session<PresenceState = unknown> {
     return saved;
   }
 
-  /** Shows this session to the others on the object, with a small state; `null` shows it no longer. */
+  /** Shows this session to the others on the object, with a state of up to 4 KiB as JSON; `null` shows it no longer. */
   present(state: unknown): void {
-    this.#handle((connection) => connection.present(state, now()));
+    this.#handle((connection) => connection.present(small(state), now()));
   }
 
-  /** Ends the session: the object hears of it at once. */
+  /** Ends the session: the object hears of it at once. The reason has 123 bytes at most. */
   close(reason = ""): void {
+    // RFC 6455: what a close frame has room for. A browser would throw when it is too late.
+    if (bytesOf(reason) > 123) throw new RangeError("the reason of a close has 123 bytes at most");
     this.#handle((connection) => connection.end(reason));
   }
 
@@ -212,9 +216,12 @@ export class Session<PresenceState = unknown> {
   #perform(): void {
     if (this.#performing) return;
     this.#performing = true;
-    for (let action = this.#actions.shift(); action; action = this.#actions.shift()) this.#do(action);
-    this.#performing = false;
-    this.#setTimer();
+    try {
+      for (let action = this.#actions.shift(); action; action = this.#actions.shift()) this.#do(action);
+    } finally {
+      this.#performing = false;
+      this.#setTimer();
+    }
   }
 
   #do(action: Action): void {
@@ -341,6 +348,16 @@ export class Session<PresenceState = unknown> {
   get #storageKey(): string {
     return `abide:${this.#url}`;
   }
+}
+
+/** The state, if it is as small as the server wants it: a larger one would end the session. */
+function small(state: unknown): unknown {
+  if (bytesOf(JSON.stringify(state) ?? "") <= PRESENCE_MAX_BYTES) return state;
+  throw new RangeError(`the state of presence has ${PRESENCE_MAX_BYTES} bytes of JSON at most`);
+}
+
+function bytesOf(text: string): number {
+  return new TextEncoder().encode(text).length;
 }
 
 /** A time that only goes forward. */

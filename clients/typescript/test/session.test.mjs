@@ -179,6 +179,15 @@ test("a listener that throws stops nothing", async () => {
   }
 });
 
+test("what would end the session is refused before it is sent", async () => {
+  const { session, heard } = open();
+  await heard.open();
+  assert.throws(() => session.present({ text: "ä".repeat(2_048) }), RangeError);
+  assert.throws(() => session.close("ä".repeat(62)), RangeError);
+  assert.throws(() => open({ presence: "x".repeat(5_000) }), RangeError);
+  assert.equal(session.state, "open");
+});
+
 test("messages that take long keep their order", async () => {
   fake.delayMs = 30;
   const { heard } = open();
