@@ -5,8 +5,19 @@ import { fileURLToPath } from "node:url";
 const SKIPPED = 77;
 const SCRIPT_DEADLINE_MS = 180_000;
 
+const SCRIPTS = [
+  "raw-ws.mjs",
+  "plain.mjs",
+  "yjs.mjs",
+  "hocuspocus.mjs",
+  "landing.mjs",
+  "eventsource.mjs",
+  "editor.mjs",
+  "typescript.mjs",
+];
+
 let failed = 0;
-for (const script of ["raw-ws.mjs", "plain.mjs", "yjs.mjs", "hocuspocus.mjs", "landing.mjs", "eventsource.mjs", "editor.mjs"]) {
+for (const script of SCRIPTS) {
   console.log(`== ${script}`);
   const path = fileURLToPath(new URL(script, import.meta.url));
   const { status, signal, error } = spawnSync(process.execPath, [path], { stdio: "inherit", timeout: SCRIPT_DEADLINE_MS });

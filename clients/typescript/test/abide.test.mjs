@@ -1,7 +1,7 @@
 // Against the binary named by ABIDE_BIN, as a user runs it.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -85,6 +85,20 @@ describe("the real server", { skip: BINARY ? false : "ABIDE_BIN names no binary"
       assert.equal(printed, execFileSync(BINARY, ["types"], { encoding: "utf8" }), "a server's document says the same");
     } finally {
       await rm(folder, { recursive: true });
+    }
+  });
+
+  test("every block of the package's README does what it says", async () => {
+    const text = await readFile(here("../README.md"), "utf8");
+    const blocks = [...text.matchAll(/^```js\n(.*?)^```\n```text\n(.*?)^```$/gms)];
+    assert.equal(blocks.length, 2, "the blocks are found");
+    for (const [, code, expected] of blocks) {
+      // Inside of the package, so that it finds itself and its `ws` by name.
+      const path = here(`../dist/readme-${process.pid}.mjs`);
+      await writeFile(path, code.replaceAll("127.0.0.1:7878", abide.address));
+      const { stdout, stderr } = spawnSync(process.execPath, [path], { encoding: "utf8", timeout: 20_000 });
+      await rm(path);
+      assert.equal(stdout, expected, stderr);
     }
   });
 

@@ -1,0 +1,85 @@
+// Our own client, `clients/typescript` as it is built, in a browser: what only a browser does to a
+// session. A page that is loaded again goes on with its session, one that is left ends it at once, a
+// tab that is duplicated does not take it over; and all of it through a restart of the server.
+import { readFile } from "node:fs/promises";
+import { Chatter } from "./lib/chatter.mjs";
+import { launch, openWindow } from "./lib/browser.mjs";
+import { expect, main, ok, until } from "./lib/check.mjs";
+import { Abide } from "./lib/server.mjs";
+
+const SKIPPED = 77;
+const BUILT = new URL("../../clients/typescript/dist/", import.meta.url);
+
+let abide;
+let browser;
+const complaints = [];
+
+await main(async () => {
+  browser = await launch();
+  if (!browser) {
+    console.log("skipped: no Chromium is installed");
+    return SKIPPED;
+  }
+  abide = await Abide.start();
+  const bob = await Chatter.enter(abide.address, "room", "Bob");
+  const page = await visit("Ada", "sessionStorage");
+  await says(page, "from the browser");
+  await bob.hears("from the browser");
+  const id = await page.evaluate("session.id");
+
+  await page.reload();
+  await enter(page, "Ada", "sessionStorage");
+  expect(await page.evaluate("session.id") === id, "the page that was loaded again has another session");
+  await says(page, "after the reload");
+  await bob.hears("after the reload");
+  expect(!bob.find("left"), "the reload was seen as leaving");
+  ok("a page that is loaded again goes on with its session, and nobody sees it leave");
+
+  const copy = await page.evaluate("JSON.stringify(sessionStorage)");
+  expect(copy === "{}", `a page in use leaves its token in the storage, where a duplicated tab finds it: ${copy}`);
+  ok("a duplicated tab finds no token");
+
+  await abide.drain();
+  await until("the page notices", () => page.evaluate('session.state === "reconnecting"'));
+  await abide.start();
+  await says(page, "after the restart");
+  expect(await page.evaluate("session.id") === id, "the session did not live through the restart");
+  expect(await page.evaluate("resets.length") === 0, "the restart was a reset");
+  ok("a restart of the server is no end of it");
+
+  const eve = await visit("Eve", "undefined");
+  await says(eve, "for a moment");
+  const carl = await Chatter.enter(abide.address, "room", "Carl");
+  await eve.goto("about:blank");
+  await until("Eve is seen leaving at once", () => carl.messages().some(({ type, name }) => type === "left" && name === "Eve"), { deadlineMs: 5_000 });
+  ok("a page that is left, without a storage, ends its session at once");
+  expect(complaints.length === 0, complaints.join("\n"));
+}, async () => {
+  await browser?.close();
+  await abide?.remove();
+});
+
+/** A page of the server's own origin that has the client. */
+async function visit(name, storage) {
+  const page = await openWindow(browser, complaints);
+  await page.route("**/_client/*", async (route) => {
+    const file = new URL(new URL(route.request().url()).pathname.split("/").at(-1), BUILT);
+    await route.fulfill({ contentType: "text/javascript", body: await readFile(file, "utf8") });
+  });
+  await page.goto(`http://${abide.address}/health`);
+  await enter(page, name, storage);
+  return page;
+}
+
+async function enter(page, name, storage) {
+  await page.evaluate(`import("/_client/index.js").then(({ createClient }) => {
+    globalThis.resets = [];
+    globalThis.session = createClient({ url: location.origin }).object("chat", "room").session({ query: { name: "${name}" }, storage: ${storage} });
+    session.on("reset", (event) => resets.push(event.reason));
+  })`);
+  await until(`${name} is in`, () => page.evaluate('session.state === "open"'));
+}
+
+async function says(page, text) {
+  await page.evaluate(`session.send(${JSON.stringify(text)})`);
+}
