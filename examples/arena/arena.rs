@@ -1,0 +1,153 @@
+//! The actor of a room: a world, its clock, its players.
+//!
+//! The world is in memory and stepped by ticks; what must not be lost is in storage (`best.rs`, `saved.rs`).
+//! So the state that is encoded with each turn is empty, and an input costs no commit.
+
+use abide::prelude::*;
+
+use crate::best::{Best, Line};
+use crate::lobby::{LOBBY, Lobby};
+use crate::pace::{Pace, Stats};
+use crate::protocol::{self, Event, Request};
+use crate::room::Room;
+use crate::saved;
+use crate::world::rules::TICK;
+
+/// The code that tells a client that another one has taken its ship: it should not come back.
+const TAKEN_OVER: u16 = 4_001;
+
+/// A room.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Arena {
+    /// Made by `activated`.
+    #[serde(skip)]
+    room: Option<Room>,
+    #[serde(skip)]
+    pace: Pace,
+}
+
+#[actor]
+impl Arena {
+    /// The names with the most points of all times.
+    #[call]
+    fn best(&self) -> Vec<Line> {
+        let best = self.room.as_ref().map(|room| room.best.shown());
+        best.unwrap_or_default()
+    }
+
+    /// How punctual the room is, and how much is in it.
+    #[call]
+    fn stats(&self) -> Stats {
+        let (ticks, late_ms_p50, late_ms_p99, late_ms_max) = self.pace.late_ms();
+        let (players, ships, rows) = self.room.as_ref().map_or((0, 0, 0), Room::counts);
+        Stats {
+            players,
+            ships,
+            rows,
+            ticks,
+            missed: self.pace.missed(),
+            late_ms_p50,
+            late_ms_p99,
+            late_ms_max,
+        }
+    }
+
+    async fn activated(&mut self, ctx: &mut Context<Self>) -> Result<(), ActorError> {
+        let (world, seats) = saved::load(ctx).await?;
+        let room = self
+            .room
+            .insert(Room::new(world, seats, Best::load(ctx).await?));
+        // Sessions outlive activations: those who are here get their ships back, and all anew.
+        for session in ctx.sessions() {
+            if let Some(token) = session.attachment::<String>() {
+                room.sit(ctx, &session, &token)?;
+            }
+        }
+        room.view.sectors.resend(&ctx.sessions());
+        room.view.room.resend(&ctx.sessions());
+        if ctx.session_count() > 0 {
+            ctx.set_tick(Some(TICK));
+        }
+        Ok(())
+    }
+
+    fn connected(
+        &mut self,
+        ctx: &mut Context<Self>,
+        session: &Session,
+        _request: &ConnectRequest,
+    ) -> Result<(), CallError> {
+        ctx.set_tick(Some(TICK));
+        let Some(room) = &mut self.room else {
+            return Ok(());
+        };
+        room.view.room.watch(session, &["room"])
+    }
+
+    /// A failed turn would cost everybody the world, so whatever a client sends is no reason for one.
+    fn message(
+        &mut self,
+        ctx: &mut Context<Self>,
+        session: &Session,
+        frame: Frame,
+    ) -> Result<(), ActorError> {
+        let Some(room) = &mut self.room else {
+            return Ok(());
+        };
+        let answer = match &frame {
+            Frame::Binary(bytes) => match protocol::input(bytes) {
+                Some((number, keys)) => {
+                    room.steer(session.id(), number, keys);
+                    return Ok(());
+                }
+                None => Err(ActorError::new("not-understood", "an input has five bytes")),
+            },
+            Frame::Text(text) => Request::read(text.as_str())
+                .and_then(|Request::Join { name, token }| room.join(ctx, session, &name, token)),
+        };
+        if let Err(ActorError { code, message, .. }) = answer {
+            session.send_json(&Event::Error {
+                code: &code,
+                detail: &message,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn disconnected(&mut self, session: &Session, _close: &Close) {
+        if let Some(room) = &mut self.room {
+            room.leave(session.id());
+        }
+    }
+
+    fn tick(&mut self, ctx: &mut Context<Self>) -> Result<(), ActorError> {
+        self.pace.note(ctx.now());
+        let Some(room) = &mut self.room else {
+            return Ok(());
+        };
+        room.step(ctx)?;
+        if let Some(players) = room.news_for_the_lobby()
+            && let Some(name) = ctx.name().map(str::to_owned)
+        {
+            ctx.send::<Lobby>(LOBBY).report(name, players)?;
+        }
+        if room.is_empty() && ctx.session_count() == 0 {
+            // Nobody to fly for: the room may passivate.
+            ctx.set_tick(None);
+            self.pace.stop();
+        }
+        Ok(())
+    }
+
+    fn deactivating(&mut self, ctx: &mut Context<Self>) -> Result<(), CallError> {
+        match &mut self.room {
+            Some(room) => room.save(ctx),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Tells a session that another one has its ship now.
+pub(crate) fn take_over(session: &Session) {
+    session.close(TAKEN_OVER, "another page has taken this ship");
+}
