@@ -15,6 +15,7 @@
 
 mod arena;
 mod best;
+mod bots;
 mod lobby;
 mod pace;
 mod protocol;
@@ -40,6 +41,21 @@ static PAGE: &[Asset] = assets!(
 );
 
 fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [command, arguments @ ..] = &arguments[..]
+        && command == "bots"
+    {
+        return match bots::run(arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                #[expect(clippy::print_stderr, reason = "the last words of the process")]
+                {
+                    eprintln!("error: {error}");
+                }
+                ExitCode::FAILURE
+            }
+        };
+    }
     Server::builder()
         .actor::<Arena>("arena")
         .actor::<Lobby>("arena-lobby")

@@ -26,7 +26,7 @@ const ROSTER_TICKS: u32 = TICKS_PER_SECOND / 4;
 const LOBBY_TICKS: u32 = TICKS_PER_SECOND;
 const LOBBY_AGAIN_TICKS: u32 = 30 * TICKS_PER_SECOND;
 /// With fewer players than this, drones fill the room up.
-const LIVELY: usize = 9;
+const LIVELY: usize = 7;
 
 const DRONES: [&str; 9] = [
     "Vega", "Rigel", "Altair", "Deneb", "Mira", "Spica", "Antares", "Sirius", "Castor",

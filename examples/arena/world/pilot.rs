@@ -5,7 +5,7 @@ use std::f64::consts::{PI, TAU};
 use super::body::{Body, Keys};
 
 /// Drones see this far.
-pub(crate) const SIGHT: f64 = 950.0;
+pub(crate) const SIGHT: f64 = 800.0;
 /// They keep this distance, shoot within it, and only when they aim this well.
 const DISTANCE: f64 = 260.0;
 const RANGE: f64 = 560.0;
@@ -42,7 +42,7 @@ pub(crate) fn keys(me: &Body, target: Option<&Body>, whim: f64) -> Keys {
         keys |= Keys::THRUST;
     }
     // They pause between bursts: a fair opponent, not a turret.
-    if distance < RANGE && off.abs() < AIM + 0.1 && whim > 0.45 {
+    if distance < RANGE && off.abs() < AIM + 0.1 && whim > 0.6 {
         keys |= Keys::FIRE;
     }
     Keys(keys)

@@ -16,7 +16,7 @@ const CONFINED: &[Confined] = &[
         name: "axum",
         homes: &["src/http/", "src/problem.rs", "src/problem/"],
     },
-    // The tests and the benches are clients, and speak the protocol from the other side.
+    // The tests, the benches and the bots of a game are clients, and speak the protocol from the other side.
     Confined {
         name: "tungstenite",
         homes: SOCKETS,
@@ -51,6 +51,7 @@ const SOCKETS: &[&str] = &[
     "tests/",
     "benches/",
     "clients/rust/src/session/socket.rs",
+    "examples/arena/bots.rs",
 ];
 
 pub(super) fn check(repository: &Repository) -> Vec<Violation> {
