@@ -97,7 +97,7 @@ async fn play(url: &str, number: u64, seen: &Seen) -> Result<(), Failure> {
             message = socket.next() => match message {
                 Some(Ok(Message::Binary(bytes))) => {
                     note(seen, bytes.len());
-                    if number % LISTENS == 0 && let Err(error) = replica.apply(&bytes) {
+                    if number.is_multiple_of(LISTENS) && let Err(error) = replica.apply(&bytes) {
                         break Err(error.into());
                     }
                 }

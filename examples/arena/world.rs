@@ -141,7 +141,7 @@ impl World {
                 Pilot::Player(helm) => helm.next(),
                 Pilot::Away => Keys::default(),
                 Pilot::Drone { whim } => {
-                    if (tick + id) % 16 == 0 {
+                    if (tick + id).is_multiple_of(16) {
                         *whim = self.random.f64();
                     }
                     let distance = |prey: &Body| (prey.x - ship.body.x).hypot(prey.y - ship.body.y);

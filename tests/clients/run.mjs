@@ -13,6 +13,7 @@ const SCRIPTS = [
   "landing.mjs",
   "eventsource.mjs",
   "editor.mjs",
+  "arena.mjs",
   "typescript.mjs",
 ];
 

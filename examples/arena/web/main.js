@@ -155,7 +155,7 @@ function frame(now) {
   }
   const own = prediction.drawn(keys, behind / TICK_MS, seconds);
   feel(own);
-  scene.draw(game, own, who, seconds);
+  scene.draw(game, own, who, seconds, connection === null);
   hud.roster(game.roster, game.ship, now);
   const row = own ? game.things.get(game.ship)?.row ?? null : null;
   hud.gauges(row, own?.energy ?? 0, downAt === null || own ? null : (downAt + DOWN_MS - now) / 1000);

@@ -2,7 +2,7 @@
 import { Particles } from "./particles.js";
 import { KEY, KIND, LOOK, SHOT_LIFE, SIZE, VIEW } from "./rules.js";
 import { Sky } from "./sky.js";
-import { GIFTS, giftSprite, rockSprite, shipSprite, shotSprite, stamp } from "./sprites.js";
+import { GIFTS, flameSprite, giftSprite, rockSprite, shipSprite, shotSprite, stamp } from "./sprites.js";
 
 export class Scene {
   #sky = new Sky();
@@ -33,7 +33,7 @@ export class Scene {
   }
 
   /** Something has come to its end. */
-  vanish({ id, row }, { x, y, angle }, { hue, isDrone }) {
+  vanish({ row }, { x, y }, { hue, isDrone }) {
     const colour = isDrone ? "#ff6a5d" : `hsl(${hue} 95% 68%)`;
     if (row.kind === KIND.ship) {
       this.particles.burst(x, y, 70, 520, 1.1, 5, [colour, "#ffffff", "#ffb36b"]);
@@ -44,17 +44,15 @@ export class Scene {
       this.particles.burst(x, y, 26 - row.size * 6, 240, 0.9, 5, ["#aebcff", "#6a79b8", "#ffffff"]);
       this.particles.ring(x, y, 90 - row.size * 22, 0.5, "#93a7ff");
     } else if (row.kind === KIND.shot) {
-      // One that has flown to its end goes out without a spark.
       this.particles.burst(x, y, 6, 170, 0.3, 3, [colour, "#ffffff"]);
     } else {
       this.particles.burst(x, y, 22, 200, 0.6, 4, [GIFTS[row.size].colour, "#ffffff"]);
       this.particles.ring(x, y, 60, 0.5, GIFTS[row.size].colour);
     }
-    void id, angle;
   }
 
   /** `own` is the own ship as predicted, or null; `who(id)` tells name and colour of a ship. */
-  draw(game, own, who, seconds) {
+  draw(game, own, who, seconds, isMenu) {
     const { canvas } = this;
     this.#follow(own, seconds);
     const scale = Math.max(this.element.width, this.element.height) / VIEW;
@@ -67,6 +65,7 @@ export class Scene {
 
     const ships = [];
     const now = performance.now() / 1000;
+    if (isMenu) this.#decorate(now);
     game.each((thing, at) => {
       if (Math.abs(at.x - x) > width / 2 + 120 || Math.abs(at.y - y) > height / 2 + 120) return;
       const { row, id } = thing;
@@ -79,6 +78,23 @@ export class Scene {
     for (const [thing, at] of ships) this.#flames(thing, at, who(thing.id), seconds);
     this.particles.draw(canvas);
     for (const [thing, at] of ships) this.#ship(thing, at, who(thing.id), now);
+  }
+
+  /** Behind the menu: a few rocks and ships that are nobody's. */
+  #decorate(now) {
+    const { canvas, eye } = this;
+    for (let at = 0; at < 7; at++) {
+      const [far, turn] = [330 + at * 62, at * 2.4 + now * (0.02 + at * 0.003)];
+      stamp(canvas, rockSprite(at % 3, at), eye.x + Math.cos(turn) * far, eye.y + Math.sin(turn) * far * 0.75, now * 0.1 * (at % 2 ? 1 : -1));
+    }
+    for (let at = 0; at < 3; at++) {
+      const turn = now * (0.32 + at * 0.07) + at * 2.1;
+      const place = { x: eye.x + Math.cos(turn) * (430 + at * 70), y: eye.y + Math.sin(turn * 1.3) * 330 };
+      const angle = Math.atan2(Math.cos(turn * 1.3) * 1.3 * 330, -Math.sin(turn) * (430 + at * 70));
+      const row = { look: KEY.thrust, hull: 5, size: 0 };
+      this.#flames({ row }, { ...place, angle }, { hue: [192, 48, 300][at], isDrone: false }, 0.016);
+      this.#ship({ row }, { ...place, angle }, { hue: [192, 48, 300][at], isDrone: false, name: "", isMe: false }, now);
+    }
   }
 
   #follow(own, seconds) {
@@ -105,8 +121,10 @@ export class Scene {
     for (let at = Math.random(); at < often; at++) {
       const off = angle + Math.PI + (Math.random() - 0.5) * 0.5;
       const fast = 120 + Math.random() * (boosts ? 330 : 170);
+      // Along the way of this picture, or a slow machine would draw them in heaps.
+      const back = Math.random() * seconds;
       this.particles.spark(
-        x - Math.cos(angle) * 14, y - Math.sin(angle) * 14,
+        x - Math.cos(angle) * 16 - vx * back, y - Math.sin(angle) * 16 - vy * back,
         vx * 0.4 + Math.cos(off) * fast, vy * 0.4 + Math.sin(off) * fast,
         0.22 + Math.random() * 0.3, boosts ? 6 : 4.5, colours[at % 2 | 0],
       );
@@ -115,6 +133,12 @@ export class Scene {
 
   #ship({ row, hurtAt }, { x, y, angle }, { hue, isDrone, name, isMe }, now) {
     const { canvas } = this;
+    if (row.look & (KEY.thrust | KEY.boost)) {
+      canvas.globalCompositeOperation = "lighter";
+      const long = (row.look & KEY.boost ? 1.7 : 1) * (0.85 + Math.random() * 0.3);
+      stamp(canvas, flameSprite(isDrone ? 6 : 28), x, y, angle, long);
+      canvas.globalCompositeOperation = "source-over";
+    }
     const isSafe = (row.look & LOOK.safe) !== 0;
     canvas.globalAlpha = isSafe ? 0.55 + 0.35 * Math.sin(now * 14) : 1;
     stamp(canvas, shipSprite(hue, isDrone), x, y, angle);

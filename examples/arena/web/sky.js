@@ -8,7 +8,7 @@ const CLOUDS = [
 ];
 
 export class Sky {
-  #layers = [[0.18, 190, 1.1, 0.5], [0.4, 110, 1.6, 0.75], [0.68, 46, 2.3, 1]].map(
+  #layers = [[0.18, 420, 1.7, 0.75], [0.4, 190, 2.5, 0.9], [0.68, 60, 3.6, 1]].map(
     ([depth, count, size, light]) => ({ depth, tile: stars(count, size, light) }),
   );
 
@@ -34,8 +34,8 @@ export class Sky {
     for (const [x, y, radius, colour] of CLOUDS) {
       const [shownX, shownY] = [x + (view.x - x) * 0.35, y + (view.y - y) * 0.35];
       const glow = canvas.createRadialGradient(shownX, shownY, 0, shownX, shownY, radius);
-      glow.addColorStop(0, `rgba(${colour}, 0.34)`);
-      glow.addColorStop(0.5, `rgba(${colour}, 0.13)`);
+      glow.addColorStop(0, `rgba(${colour}, 0.55)`);
+      glow.addColorStop(0.5, `rgba(${colour}, 0.2)`);
       glow.addColorStop(1, `rgba(${colour}, 0)`);
       canvas.fillStyle = glow;
       canvas.fillRect(view.left, view.top, view.width, view.height);
@@ -44,7 +44,7 @@ export class Sky {
   }
 
   #grid(canvas, view) {
-    canvas.strokeStyle = "rgba(120, 150, 255, 0.055)";
+    canvas.strokeStyle = "rgba(120, 150, 255, 0.075)";
     canvas.lineWidth = 1;
     canvas.beginPath();
     const step = 200;

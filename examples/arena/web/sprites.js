@@ -20,13 +20,29 @@ function sprite(key, radius, paint) {
   return picture;
 }
 
-/** Draws a picture with its middle at a place. */
-export function stamp(canvas, { image, radius }, x, y, angle = 0) {
+/** Draws a picture with its middle at a place, `long` times as long as it is. */
+export function stamp(canvas, { image, radius }, x, y, angle = 0, long = 1) {
+  canvas.save();
   canvas.translate(x, y);
   canvas.rotate(angle);
-  canvas.drawImage(image, -radius, -radius, radius * 2, radius * 2);
-  canvas.rotate(-angle);
-  canvas.translate(-x, -y);
+  canvas.drawImage(image, -radius * long, -radius, radius * 2 * long, radius * 2);
+  canvas.restore();
+}
+
+/** The fire behind a ship. */
+export function flameSprite(hue) {
+  return sprite(`flame ${hue}`, 56, (canvas) => {
+    for (const [long, wide, colour] of [[54, 9, `hsl(${hue} 100% 55% / 0.5)`], [40, 6, `hsl(${hue + 14} 100% 62% / 0.8)`], [28, 3, "#fff6dd"]]) {
+      canvas.shadowColor = colour;
+      canvas.shadowBlur = 16;
+      canvas.fillStyle = colour;
+      canvas.beginPath();
+      canvas.moveTo(-11, -wide);
+      canvas.quadraticCurveTo(-22, -wide, -long, 0);
+      canvas.quadraticCurveTo(-22, wide, -11, wide);
+      canvas.fill();
+    }
+  });
 }
 
 export function shipSprite(hue, isDrone) {

@@ -190,10 +190,12 @@ impl World {
             let reach = POWER_RADIUS + SHIP_RADIUS;
             let near = self.solids.near(power.x, power.y, reach);
             let touching = near.filter(|(x, y, _)| (x - power.x).hypot(y - power.y) < reach);
-            let ship = touching.into_iter().find_map(|(_, _, solid)| match solid {
+            let mut ships = touching.filter_map(|(_, _, solid)| match solid {
                 Solid::Ship(ship) => Some(ship),
                 Solid::Rock(_) => None,
             });
+            // One that was shot down in this tick is still in the grid, where its own gift lies.
+            let ship = ships.find(|ship| self.ships.get(ship).is_some_and(Ship::is_flying));
             if let Some(ship) = ship {
                 taken.push((*id, ship, power.gift));
             }

@@ -1,0 +1,183 @@
+// The game of examples/arena in real browsers: players see each other fly and shoot, the server is killed and
+// started again, and everybody is in the same ship as before, with the same points. Exits with 77
+// when there is no Chromium, or no program: ARENA_BIN names one that lies elsewhere than beside ABIDE_BIN.
+// PLAYERS is how many browser windows play (2), SHOTS a folder for screenshots.
+import { access, mkdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { launch, openWindow } from "./lib/browser.mjs";
+import { expect, main, ok, until } from "./lib/check.mjs";
+import { Abide } from "./lib/server.mjs";
+
+const SKIPPED = 77;
+const ROOM = "duel";
+const PLAYERS = Number(process.env.PLAYERS ?? 2);
+const NAMES = ["Ada", "Bob", "Cleo", "Dan", "Eve", "Finn", "Gil", "Hana"];
+/** Pictures come slowly without a graphics card, and two windows share it. */
+const PATIENCE = { deadlineMs: 60_000, everyMs: 100 };
+const complaints = [];
+
+let abide;
+let browser;
+
+await main(async () => {
+  const binary = process.env.ARENA_BIN ?? join(dirname(process.env.ABIDE_BIN ?? "."), "examples", "arena");
+  if (!(await access(binary).then(() => true, () => false))) {
+    console.log(`skipped: there is no ${binary} (cargo build --example arena)`);
+    return SKIPPED;
+  }
+  browser = await launch();
+  if (browser === null) {
+    console.log("skipped: no Chromium is installed (CHROMIUM may name one)");
+    return SKIPPED;
+  }
+  abide = await Abide.start(binary);
+
+  const players = [];
+  for (const name of NAMES.slice(0, PLAYERS)) players.push(await enter(name));
+  const [ada, bob] = players;
+  await until("everybody lists everybody", async () => (await Promise.all(players.map((page) => look(page)))).every(
+    ({ names }) => NAMES.slice(0, PLAYERS).every((name) => names.includes(name)),
+  ), PATIENCE);
+  ok(`${PLAYERS} pages are in one room and list each other`);
+  const rooms = await (await fetch(`http://${abide.address}/v1/arena-lobby/lobby/rooms`)).json();
+  await until("the lobby counts them", async () => (rooms[0]?.players === PLAYERS) || (await lobby())[0]?.players === PLAYERS, PATIENCE);
+  ok("the lobby says how many play where");
+
+  await sees(ada, bob);
+  await movesForBoth(ada, bob);
+  await scores(ada);
+  await shot(ada, "game");
+
+  const before = await Promise.all(players.map(look));
+  const best = await settledBest();
+  await abide.kill();
+  await until("the pages notice", async () => (await look(ada)).connection === "reconnecting", PATIENCE);
+  await shot(ada, "server-down");
+  await abide.start();
+  for (const [at, page] of players.entries()) {
+    const after = await until("the page is back by itself", async () => {
+      const seen = await look(page);
+      return seen.connection === "open" && seen.own && seen;
+    }, PATIENCE);
+    // Positions are saved every two seconds, points of a ship with them.
+    expect(after.name === before[at].name, `${before[at].name} came back as ${after.name}`);
+  }
+  const bestAfter = await (await fetch(`http://${abide.address}/v1/arena/${ROOM}/best`)).json();
+  for (const { name, points } of best) {
+    const found = bestAfter.find((line) => line.name === name)?.points ?? 0;
+    expect(found >= points, `${name} had ${points} points of all times before SIGKILL and has ${found}`);
+  }
+  ok("after SIGKILL the pages are back in their ships by themselves, and no point of all times is lost");
+
+  const ship = (await look(bob)).ship;
+  await bob.reload();
+  await until("the reloaded page has its ship", async () => {
+    const seen = await look(bob).catch(() => null);
+    return seen?.connection === "open" && seen.ship === ship;
+  }, PATIENCE);
+  ok("a page that is loaded anew has its ship again");
+  await movesForBoth(ada, bob);
+
+  await ada.click("#leave");
+  await ada.locator(`#rooms button[data-room="${ROOM}"]`).waitFor({ timeout: PATIENCE.deadlineMs });
+  await shot(ada, "menu");
+  ok("the menu lists the room");
+  expect(complaints.length === 0, `the browser complained:\n${complaints.join("\n")}`);
+  ok("no exception, no break of the content security policy, no request to another host");
+}, async () => {
+  await browser?.close();
+  await abide?.remove();
+});
+
+async function lobby() {
+  return (await fetch(`http://${abide.address}/v1/arena-lobby/lobby/rooms`)).json();
+}
+
+async function enter(name) {
+  const page = await openWindow(browser, complaints, { viewport: { width: 900, height: 620 } });
+  await page.goto(`http://${abide.address}/arena/`);
+  await page.locator("#name").fill(name);
+  await page.locator("#room").fill(ROOM);
+  await page.locator(".play").click();
+  await until(`${name} flies`, async () => (await look(page)).own, PATIENCE);
+  return page;
+}
+
+/** What a page knows. */
+function look(page) {
+  return page.evaluate(() => {
+    const { game } = globalThis.arena;
+    const body = game.prediction.body;
+    return {
+      ship: game.ship,
+      name: game.roster.get(game.ship)?.name,
+      points: game.roster.get(game.ship)?.points ?? 0,
+      names: [...game.roster.values()].map(({ name }) => name),
+      own: body && { x: body.x, y: body.y },
+      places: Object.fromEntries([...game.roster].map(([id, { x, y }]) => [id, { x: x * 50, y: y * 50 }])),
+      ships: Object.fromEntries([...game.things].filter(([, { row }]) => row.kind === 0).map(([id, { row }]) => [id, { x: row.x, y: row.y }])),
+      shots: [...game.things.values()].filter(({ row }) => row.kind === 2 && row.size === game.ship).length,
+      connection: document.body.dataset.connection,
+    };
+  });
+}
+
+/** Both are on the other's minimap, where they say they are. */
+async function sees(one, other) {
+  await until("a ship is on the other page's map where it is", async () => {
+    const [mine, theirs] = [await look(one), await look(other)];
+    const place = mine.places[theirs.ship];
+    return theirs.own && place && Math.hypot(place.x - theirs.own.x, place.y - theirs.own.y) < 400;
+  }, PATIENCE);
+  ok("each page has the other's ship on its map, where it is");
+}
+
+async function movesForBoth(one, other) {
+  const ship = (await look(other)).ship;
+  const from = await until("it is on the map", async () => (await look(one)).places[ship], PATIENCE);
+  await other.bringToFront();
+  await other.keyboard.down("KeyW");
+  await until("the other page sees it move", async () => {
+    const to = (await look(one)).places[ship];
+    return to && Math.hypot(to.x - from.x, to.y - from.y) > 120;
+  }, PATIENCE);
+  await other.keyboard.up("KeyW");
+  ok("what one page flies, the other sees");
+}
+
+/** Turns and shoots until something has given points. */
+async function scores(page) {
+  await page.bringToFront();
+  await page.keyboard.down("Space");
+  await until("its shots are on the way", async () => (await look(page)).shots > 0, PATIENCE);
+  ok("shots are seen");
+  await page.keyboard.down("KeyW");
+  await until("it has points", async () => {
+    await page.keyboard.down("KeyA");
+    await page.waitForTimeout(250);
+    await page.keyboard.up("KeyA");
+    await page.waitForTimeout(500);
+    return (await look(page)).points > 0;
+  }, { deadlineMs: 120_000 });
+  await page.keyboard.up("Space");
+  await page.keyboard.up("KeyW");
+  ok("what is hit gives points");
+}
+
+/** The table of all times once the points of now are in it. */
+async function settledBest() {
+  let last = null;
+  return until("the table of all times is there", async () => {
+    const best = await (await fetch(`http://${abide.address}/v1/arena/${ROOM}/best`)).json();
+    const said = JSON.stringify(best);
+    const settled = best.length > 0 && said === last;
+    last = said;
+    return settled && best;
+  }, { deadlineMs: 20_000, everyMs: 500 });
+}
+
+async function shot(page, name) {
+  if (!process.env.SHOTS) return;
+  await mkdir(process.env.SHOTS, { recursive: true });
+  await page.screenshot({ path: join(process.env.SHOTS, `arena-${name}.png`) });
+}
