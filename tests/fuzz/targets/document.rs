@@ -17,7 +17,7 @@ use super::replica::assert_same;
 
 pub(super) const FIELD: &str = "codemirror";
 /// Close code of a change that would make the document too large.
-const TOO_LARGE: u16 = 4413;
+pub(super) const TOO_LARGE: u16 = 4413;
 
 /// One client says all of `frames`, and comes back each time it is thrown out; the document
 /// begins as `update`.
@@ -60,7 +60,7 @@ async fn open(world: &World) -> TestSession {
 }
 
 /// How the session ended, if it did.
-async fn ended(session: &mut TestSession) -> Option<Close> {
+pub(super) async fn ended(session: &mut TestSession) -> Option<Close> {
     let closed = tokio::time::timeout(Duration::from_millis(1), session.closed());
     closed.await.ok().flatten()
 }
@@ -71,7 +71,7 @@ async fn text_of(world: &World) -> String {
 }
 
 /// The text as somebody reads it who comes with nothing.
-async fn told_to_a_newcomer(world: &World) -> String {
+pub(super) async fn told_to_a_newcomer(world: &World) -> String {
     let mut newcomer = open(world).await;
     let nothing = Message::Sync(SyncMessage::SyncStep1(StateVector::default()));
     newcomer.send(nothing.encode_v1()).await;

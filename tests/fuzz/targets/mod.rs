@@ -7,6 +7,7 @@
 mod calls;
 mod chat;
 mod crdt;
+mod dialect;
 mod document;
 mod frames;
 mod images;
@@ -27,7 +28,7 @@ pub(crate) struct Target {
 }
 
 /// All of them, from the disk to the network.
-pub(crate) const TARGETS: [Target; 12] = [
+pub(crate) const TARGETS: [Target; 13] = [
     Target {
         name: "key",
         run: abide_storage::fuzzing::key,
@@ -87,6 +88,11 @@ pub(crate) const TARGETS: [Target; 12] = [
         name: "yjs",
         run: yjs::run,
         seeds: yjs::seeds,
+    },
+    Target {
+        name: "document",
+        run: dialect::run,
+        seeds: dialect::seeds,
     },
 ];
 
