@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::crdt;
 use super::document::{TOO_LARGE, ended, told_to_a_newcomer};
+use super::objects::document::hocuspocus::Message;
 use super::objects::in_world;
 use super::parts::{Part, join, parts};
 use super::replica::assert_same;
@@ -22,8 +23,24 @@ const WRITE: u8 = 3;
 const SAVE: u8 = 4;
 const RESTORE: u8 = 5;
 
-/// One conversation.
+/// First bytes below this are followed by a conversation with the actor; it is slow, so few are.
+const WITH_THE_ACTOR: u8 = 32;
+
+/// One conversation, or one frame of Hocuspocus.
 pub(super) fn run(data: &[u8]) {
+    match data.split_first() {
+        Some((&way, data)) if way < WITH_THE_ACTOR => converse(data),
+        Some((_, frame)) => {
+            // A frame that is read names its document in front.
+            if let Ok((name, _)) = Message::read(frame) {
+                assert!(frame[1..].starts_with(name.as_bytes()) || name.len() > 127);
+            }
+        }
+        None => {}
+    }
+}
+
+fn converse(data: &[u8]) {
     crdt::count_panics();
     in_world(async |world| {
         let mut hocuspocus = open(world, HOCUSPOCUS).await;
@@ -125,7 +142,7 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
     let update = some_text();
     let size = u8::try_from(update.len()).expect("a short update");
     let change = [&[0, 2, size], &update[..]].concat();
-    vec![
+    let conversations = vec![
         join(&[
             (NAMED, b"\x02\x00\x05token\x054.8.0"),
             (NAMED, b"\x00\x00\x01\x00"),
@@ -157,5 +174,15 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
             (RESTORE, b"\x01"),
             (RESTORE, b"\x02"),
         ]),
-    ]
+    ];
+    let frames = [
+        named(b"\x02\x00\x05token\x054.8.0"),
+        named(&change),
+        named(b"\x05\x02hi"),
+    ];
+    let with = |way: u8| move |seed: Vec<u8>| [&[way], &seed[..]].concat();
+    let conversations = conversations.into_iter().map(with(0));
+    conversations
+        .chain(frames.into_iter().map(with(0xff)))
+        .collect()
 }
