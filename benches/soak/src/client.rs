@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use abide_client::{Backoff, Client, Event, Events, Frame, Receipt, Session, State, Unsettled};
+use abide_client::{Client, Event, Events, Frame, Receipt, Session, State, Unsettled};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use parking_lot::Mutex;
@@ -103,10 +103,6 @@ pub(crate) async fn run(
         .query(&[("client", place.number)])?
         // A connection that died quietly is noticed within a short run too.
         .ping_interval(Duration::from_secs(5))
-        .backoff(Backoff {
-            max: Duration::from_secs(2),
-            ..Backoff::default()
-        })
         .open();
     let mut work = Work {
         session,
