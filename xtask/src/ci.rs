@@ -136,12 +136,16 @@ fn deny(root: &Path) -> anyhow::Result<Outcome> {
         let what = "nothing was checked: cargo-deny is missing (cargo install cargo-deny --locked)";
         return Ok(Outcome::Partly(what.to_owned()));
     }
-    cargo(root, &["deny", "check", "bans", "licenses", "sources"])?;
+    let check = ["deny", "--workspace", "check"];
+    cargo(
+        root,
+        &[&check[..], &["bans", "licenses", "sources"]].concat(),
+    )?;
     if !quietly(root, "cargo", &["deny", "fetch", "db"]) {
         let what = "advisories were not checked: their database cannot be reached";
         return Ok(Outcome::Partly(what.to_owned()));
     }
-    cargo(root, &["deny", "check", "advisories"])
+    cargo(root, &[&check[..], &["advisories"]].concat())
 }
 
 /// Our client for TypeScript and the clients others wrote, against the binary as a user would run it.

@@ -104,10 +104,9 @@ async fn run(options: Options) -> anyhow::Result<bool> {
         clients.spawn(client::run(place, witness, common.clone(), seen.clone()));
     }
 
-    let plan = chaos::run(&options, &mut server, &scissors, &common).await;
+    chaos::run(&options, &mut server, &scissors, &common).await?;
     phase.send_replace(Phase::Settle);
     let settled = settle(&common, options.sessions).await;
-    plan?;
     // The last lines of others may still be on their way to those that have settled themselves.
     sleep(Duration::from_millis(500)).await;
     phase.send_replace(Phase::End);

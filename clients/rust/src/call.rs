@@ -68,7 +68,7 @@ impl Call {
         }
     }
 
-    /// The arguments, by their names: a struct or a map. A read takes numbers, texts and booleans.
+    /// The arguments, by their names: a struct or a map, such as `serde_json::json!({"by": 2})`. A read takes numbers, texts and booleans.
     pub fn arguments<T: Serialize + ?Sized>(mut self, arguments: &T) -> Self {
         if let Ok(outgoing) = &mut self.outgoing
             && let Err(error) = encode(outgoing, arguments)

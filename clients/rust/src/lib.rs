@@ -24,12 +24,13 @@
 //! # let server = Server::builder().actor::<Room>("room").config(config).start().await?;
 //! # let address = &format!("http://{}", server.addr());
 //! use abide_client::{Assurance, Client, Event};
+//! use serde_json::json;
 //!
 //! let client = Client::new(address)?; // "http://127.0.0.1:7878"
 //! let lobby = client.object("room", "lobby");
 //!
 //! // A call writes; a read does not. `exactly_once` makes it safe to repeat through anything.
-//! let lines: u64 = lobby.call("add").arguments(&[("by", 2)]).exactly_once().send().await?;
+//! let lines: u64 = lobby.call("add").arguments(&json!({"by": 2})).exactly_once().send().await?;
 //! assert_eq!(lines, 2);
 //! assert_eq!(lobby.read("lines").send::<u64>().await?, 2);
 //!

@@ -7,6 +7,7 @@ use abide::config::Engine;
 use abide::prelude::*;
 use abide::{Config, Running};
 use abide_client::{Assurance, CallError, Client, Effect, EndReason, Event, Events, State};
+use serde_json::json;
 use tokio::time::timeout;
 
 /// Never reached by a passing test.
@@ -97,14 +98,14 @@ async fn calls_and_reads() {
     let tally = client.object("tally", "a/b é");
     let total: u64 = tally
         .call("add")
-        .arguments(&[("by", 20)])
+        .arguments(&json!({"by": 20}))
         .send()
         .await
         .unwrap();
     assert_eq!(total, 20);
     let twice: u64 = tally
         .read("times")
-        .arguments(&[("factor", 2)])
+        .arguments(&json!({"factor": 2}))
         .send()
         .await
         .unwrap();
@@ -118,7 +119,7 @@ async fn a_call_with_a_key_takes_effect_once() {
     for _ in 0..3 {
         let call = tally
             .call("add")
-            .arguments(&[("by", 5)])
+            .arguments(&json!({"by": 5}))
             .idempotency_key("one");
         assert_eq!(call.send::<u64>().await.unwrap(), 5);
     }
@@ -134,14 +135,14 @@ async fn refusals_say_what_and_whether() {
     assert_eq!(refused.problem().unwrap().status, 409);
     let wrong = tally
         .call("add")
-        .arguments(&[("by", "two")])
+        .arguments(&json!({"by": "two"}))
         .send::<u64>()
         .await
         .unwrap_err();
     assert_eq!(wrong.code(), Some("invalid-arguments"));
     let misread = tally
         .call("add")
-        .arguments(&[("by", 2)])
+        .arguments(&json!({"by": 2}))
         .send::<String>()
         .await
         .unwrap_err();
