@@ -66,7 +66,7 @@ impl Arena {
         room.view.sectors.resend(&ctx.sessions());
         room.view.room.resend(&ctx.sessions());
         if ctx.session_count() > 0 {
-            ctx.set_tick(Some(TICK));
+            ctx.set_tick(Tick::every(TICK).always());
         }
         Ok(())
     }
@@ -77,7 +77,7 @@ impl Arena {
         session: &Session,
         _request: &ConnectRequest,
     ) -> Result<(), CallError> {
-        ctx.set_tick(Some(TICK));
+        ctx.set_tick(Tick::every(TICK).always());
         let Some(room) = &mut self.room else {
             return Ok(());
         };
