@@ -155,7 +155,18 @@ fn clients(root: &Path) -> anyhow::Result<Outcome> {
             "nothing was run: npm is missing".to_owned(),
         ));
     }
-    cargo(root, &["build", "--bin", "abide", "--example", "editor", "--example", "arena"])?;
+    cargo(
+        root,
+        &[
+            "build",
+            "--bin",
+            "abide",
+            "--example",
+            "editor",
+            "--example",
+            "arena",
+        ],
+    )?;
     let target =
         env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |set| root.join(set));
     for folder in ["clients/typescript", "tests/clients"] {
