@@ -115,6 +115,14 @@ settings! {
     /// outbound queue together.
     presence_listed_max: usize, "ABIDE_PRESENCE_LISTED_MAX", 256, 1 => 4_096;
 
+    /// How long a session that can be resumed (docs/protocol.md) is kept without a connection. What is sent
+    /// to it meanwhile waits, within outbound_queue_max.
+    resume_window: Span, "ABIDE_RESUME_WINDOW", Span::secs(60), Span::millis(100) => Span::secs(86_400);
+
+    /// Bytes kept of what was written to such a session, until its client acknowledges them. A client that
+    /// comes back from before what is kept gets a new session.
+    resume_buffer_max: Size, "ABIDE_RESUME_BUFFER_MAX", Size::kib(256), Size::bytes(0) => Size::gib(1);
+
     /// Idle time before an activation is passivated. Its state stays on disk, its sessions stay open.
     idle_timeout: Span, "ABIDE_IDLE_TIMEOUT", Span::secs(10), Span::millis(10) => Span::secs(86_400);
 

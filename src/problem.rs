@@ -10,7 +10,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use abide_actors::{
-    ActorError, CallError, ConnectError, ImageError, MemoryExhausted, PresenceRefused, Refusal,
+    ActorError, CallError, Close, ConnectError, ImageError, MemoryExhausted, PresenceRefused,
+    Refusal,
 };
 use abide_storage::{CommitError, Effect, HistoryError};
 use axum::body::Body;
@@ -27,6 +28,7 @@ pub(crate) use code::{
 };
 
 use crate::http::Busy;
+use crate::protocol::session;
 use crate::protocol::{
     InvalidAddress, InvalidDeadline, InvalidIdempotencyHeader, InvalidObjectFile,
     InvalidObjectName, Refused, RequestId, UnknownMediaType,
@@ -108,6 +110,42 @@ impl Problem {
     fn effect(mut self, effect: Effect) -> Self {
         self.0.effect = effect;
         self
+    }
+
+    /// Tells it to a client that has a WebSocket already, and logs it as [`respond`](Self::respond) does.
+    pub(crate) fn refusal(&self, id: &RequestId) -> session::Refusal<'_> {
+        self.log(id);
+        session::Refusal {
+            kind: session::ErrorType::Error,
+            code: &self.0.code,
+            status: self.0.status,
+            title: self.0.kind.title,
+            detail: &self.0.detail,
+            effect: self.effect_name(),
+            retry_after_ms: self.0.retry_after.map(|wait| wait.as_millis()),
+        }
+    }
+
+    /// The same few words every time.
+    pub(crate) fn title(&self) -> &'static str {
+        self.0.kind.title
+    }
+
+    /// The close code of a WebSocket that is refused for it: whether it makes sense to come again.
+    pub(crate) fn close_code(&self) -> u16 {
+        const PROTOCOL_ERROR: u16 = 1002;
+        const POLICY_VIOLATION: u16 = 1008;
+        if *self.0.kind == code::DRAINING {
+            Close::RESTART
+        } else if *self.0.kind == code::RESUME_FROM_THE_FUTURE {
+            PROTOCOL_ERROR
+        } else if *self.0.kind == code::SESSION_TAKEN_OVER {
+            Close::TAKEN_OVER
+        } else if self.0.status == 429 || self.0.status >= 500 {
+            Close::TRY_AGAIN_LATER
+        } else {
+            POLICY_VIOLATION
+        }
     }
 
     /// Tells it inside of an answer that has begun as a success, and logs it as
@@ -328,6 +366,13 @@ impl From<ConnectError> for Problem {
                 Self::new(&code::TOO_MANY_SESSIONS, error.to_string())
                     .retry_after(Duration::from_secs(1))
             }
+            ConnectError::InvalidToken(_) => {
+                Self::new(&code::INVALID_RESUME_TOKEN, error.to_string())
+            }
+            ConnectError::FromTheFuture(_) => {
+                Self::new(&code::RESUME_FROM_THE_FUTURE, error.to_string())
+            }
+            ConnectError::TakenOver => Self::new(&code::SESSION_TAKEN_OVER, error.to_string()),
             ConnectError::Call(error) => error.into(),
         }
     }

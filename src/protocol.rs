@@ -7,6 +7,7 @@ mod encoding;
 mod idempotency;
 mod object_file;
 mod request_id;
+pub(crate) mod session;
 mod trace;
 
 use std::time::Duration;

@@ -390,6 +390,8 @@ fn limits(config: &Config) -> Limits {
         mailbox_messages_max: config.mailbox_max,
         stage_max_bytes: config.stage_size_max.as_usize(),
         outbound_max_bytes: config.outbound_queue_max.as_usize(),
+        resume_window: config.resume_window.duration(),
+        resume_buffer_max_bytes: config.resume_buffer_max.as_usize(),
         message_rate: MessageRate {
             per_second: config.session_rate_max,
             burst: config.session_burst_max,

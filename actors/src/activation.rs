@@ -4,11 +4,13 @@
 //! `handle.rs` with `sessions.rs` and `alarms.rs` (what each message becomes), `turn.rs` (a
 //! message that may write), `repeats.rs` (a call that may have been answered before), `reads.rs`
 //! (calls that only read), `sends.rs` (messages between objects), `seal.rs` (staged things become a
-//! commit), `image.rs` (the object as a whole is exported or replaced).
+//! commit), `image.rs` (the object as a whole is exported or replaced), `keep.rs` (sessions through a
+//! restart).
 
 mod alarms;
 mod handle;
 mod image;
+mod keep;
 mod load;
 mod reads;
 mod repeats;
@@ -21,8 +23,9 @@ mod wait;
 
 use std::sync::Arc;
 
-use abide_storage::{CommitError, Epoch, OUTGOING_WAKE};
+use abide_storage::{CommitError, Epoch};
 use bytes::Bytes;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::alarm::{TRY_AGAIN, TRY_AGAIN_LATER};
@@ -31,6 +34,7 @@ use crate::catalog::Slot;
 use crate::connect::ConnectError;
 use crate::departure::Departure;
 use crate::gate::OutputGate;
+use crate::image::Work;
 use crate::kind::Incarnation;
 use crate::mailbox::{Attempt, Envelope};
 use crate::memory::Charge;
@@ -41,7 +45,10 @@ use crate::send::receipts::Receipts;
 use crate::session::Close;
 use crate::turn::Shared;
 
+pub(crate) use keep::Keeping;
+
 use image::Taken;
+use keep::Rows;
 use ticks::Ticks;
 use wait::{Idleness, Next};
 
@@ -72,6 +79,8 @@ struct Activation {
     outbox: Option<Box<Outbox>>,
     /// What is known of the senders whose messages came.
     receipts: Receipts,
+    /// Sessions that were stored, until their rows are deleted.
+    rows: Option<Box<Rows>>,
 }
 
 /// Whether the activation goes on.
@@ -91,8 +100,13 @@ pub(crate) async fn run(node: &Arc<Node>, slot: &Arc<Slot>) {
         Envelope::Evict => return,
         // It needs no value, and runs no actor code.
         Envelope::Image(work) => return image::alone(node, slot, *work).await,
+        Envelope::Keep(reply) => return keep::alone(node, slot, reply).await,
         message => message,
     };
+    if slot.sessions.is_sealed() {
+        // A turn now could reach sessions whose rows would not know of it.
+        return reject(node, slot, first, &CallError::Draining);
+    }
     let mut activation = match Activation::load(node, slot).await {
         Ok(activation) => activation,
         Err(error) => return reject(node, slot, first, &error),
@@ -104,7 +118,7 @@ pub(crate) async fn run(node: &Arc<Node>, slot: &Arc<Slot>) {
             flow
         }
     };
-    let mut then = None;
+    let mut then = Then::Nothing;
     while matches!(flow, Flow::GoOn) {
         // A mailbox that is never empty must not keep the thread from its other tasks.
         tokio::task::coop::consume_budget().await;
@@ -112,10 +126,14 @@ pub(crate) async fn run(node: &Arc<Node>, slot: &Arc<Slot>) {
             Next::Message(Envelope::Image(work)) => match activation.image(*work).await {
                 Taken::Done(flow) => flow,
                 Taken::EndFirst(work) => {
-                    then = Some(work);
+                    then = Then::Image(work);
                     break;
                 }
             },
+            Next::Message(Envelope::Keep(reply)) => {
+                then = Then::Keep(reply);
+                break;
+            }
             Next::Message(envelope) => activation.handle(envelope).await,
             Next::Tick(ticked) => activation.tick(ticked).await,
             Next::Settle => activation.settle().await,
@@ -124,9 +142,18 @@ pub(crate) async fn run(node: &Arc<Node>, slot: &Arc<Slot>) {
         };
     }
     activation.end(flow).await;
-    if let Some(work) = then {
-        image::alone(node, slot, work).await;
+    match then {
+        Then::Nothing => {}
+        Then::Image(work) => image::alone(node, slot, work).await,
+        Then::Keep(reply) => keep::alone(node, slot, reply).await,
     }
+}
+
+/// What an activation ends for.
+enum Then {
+    Nothing,
+    Image(Work),
+    Keep(oneshot::Sender<Keeping>),
 }
 
 /// What an activation costs beside its state: its task, its slot, its place in the store (measured,
@@ -136,6 +163,7 @@ const ACTIVATION_BYTES: usize = 4 * 1024;
 impl Activation {
     /// The turn before the first.
     async fn begin(&mut self) -> Result<(), (CallError, Flow)> {
+        self.forget_rows().await?;
         if !self.callbacks().activated {
             return Ok(());
         }
@@ -219,6 +247,7 @@ pub(crate) fn reject(node: &Arc<Node>, slot: &Arc<Slot>, envelope: Envelope, err
                 .outbound
                 .close(Close::new(Close::INTERNAL_ERROR, error.to_string()));
             session.outbound.end_turn();
+            session.has_settled();
         }
         Envelope::Disconnected {
             session,
@@ -234,17 +263,19 @@ pub(crate) fn reject(node: &Arc<Node>, slot: &Arc<Slot>, envelope: Envelope, err
             node.alarms.put_off(node, fired.alarm, TRY_AGAIN_LATER);
         }
         Envelope::Sent(sent) => drop(sent.reply.send(Err(error.clone()))),
-        Envelope::Wake { due } => {
-            tracing::error!(object = %slot.object(), %error, "messages are to be delivered, but their sender cannot be activated");
+        Envelope::Wake { due, name } => {
+            tracing::error!(object = %slot.object(), %error, "messages are to be delivered, or sessions are away, but their object cannot be activated");
             let alarm = abide_storage::ScheduledAlarm {
                 due,
                 object: slot.object().clone(),
-                name: Bytes::from_static(OUTGOING_WAKE),
+                name,
             };
             node.alarms.put_off(node, alarm, TRY_AGAIN_LATER);
         }
         Envelope::Image(work) => work.refuse(error.clone().into()),
         Envelope::RunAlarm { reply, .. } => drop(reply.send(Err(error.clone()))),
+        Envelope::Restore { reply } => drop(reply.send(Err(error.clone()))),
+        Envelope::Keep(reply) => drop(reply.send(Keeping::Again)),
         Envelope::Forget { .. } | Envelope::Evict => {}
     }
 }

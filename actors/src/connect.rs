@@ -2,6 +2,7 @@
 
 use crate::call::CallError;
 use crate::message::Refusal;
+use crate::session::{FromTheFuture, InvalidToken};
 
 /// Why there is no session.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -15,6 +16,15 @@ pub enum ConnectError {
         /// The limit.
         limit: usize,
     },
+    /// What was shown to take a session up again does not fit. Nothing happened.
+    #[error(transparent)]
+    InvalidToken(#[from] InvalidToken),
+    /// The client has counted more messages than it was sent. The session is as it was.
+    #[error("the client has counted more messages than it was sent: {0}")]
+    FromTheFuture(#[from] FromTheFuture),
+    /// While the session was being taken up, another connection has taken it up.
+    #[error("another connection has taken the session up")]
+    TakenOver,
     /// The turn of `connected` failed.
     #[error(transparent)]
     Call(#[from] CallError),

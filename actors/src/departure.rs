@@ -102,11 +102,15 @@ pub(crate) enum Answer {
     },
     /// A turn on a session's frame; on failure the session ends.
     Frame(Arc<SessionCore>),
+    /// A turn on a session's frame that has failed: it is not acknowledged, and the session ends.
+    FailedFrame(Arc<SessionCore>),
     /// A turn on a session's end, which the object must hear of even if this commit fails.
     Disconnected {
         session: Arc<SessionCore>,
         close: Close,
     },
+    /// The rows of these sessions are deleted: they can be taken up.
+    Restored(Vec<Arc<SessionCore>>),
     /// An alarm's turn; a failed commit leaves the alarm in the index, so it must fire again.
     Alarm(Fired),
     /// An operator's wish that an alarm run now.
@@ -147,7 +151,11 @@ impl Held for Departure {
         match self.answer {
             Answer::Nobody | Answer::Alarm(_) | Answer::Disconnected { .. } => {}
             // After its effects, so that the client has the answer before it is told.
-            Answer::Frame(session) => session.outbound.settle(),
+            Answer::Frame(session) => session.settle(),
+            Answer::FailedFrame(session) => session.has_settled(),
+            Answer::Restored(sessions) => {
+                sessions.iter().for_each(|session| session.row_is_gone());
+            }
             // A receiver that is gone has stopped waiting; there is nobody to tell.
             Answer::Call { reply, result } => drop(reply.send(result)),
             Answer::Fetch { reply, result } => drop(reply.send(result)),
@@ -190,7 +198,8 @@ impl Held for Departure {
             Refused::Earlier(error) => CallError::EarlierCommit(error),
         };
         match self.answer {
-            Answer::Nobody => {}
+            // The next activation finds the rows again, and deletes them.
+            Answer::Nobody | Answer::Restored(_) => {}
             Answer::Call { reply, .. } => drop(reply.send(Err(error))),
             Answer::Fetch { reply, .. } => drop(reply.send(Err(error))),
             Answer::Sent { reply, .. } => drop(reply.send(Err(error))),
@@ -201,11 +210,13 @@ impl Held for Departure {
                 self.slot.sessions.remove(&session);
                 drop(reply.send(Err(error.into())));
             }
-            Answer::Frame(session) => {
+            Answer::Frame(session) | Answer::FailedFrame(session) => {
                 // The client cannot know which of its frames took effect: it must start afresh.
                 session
                     .outbound
                     .close(Close::new(Close::INTERNAL_ERROR, error.to_string()));
+                // It is over, and what came to nothing must not be acknowledged.
+                session.has_settled();
             }
             Answer::Alarm(fired) => {
                 self.node.alarms.put_off(&self.node, fired.alarm, TRY_AGAIN);

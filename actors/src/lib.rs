@@ -13,6 +13,7 @@ mod clock;
 mod connect;
 mod context;
 mod departure;
+mod drain;
 mod evict;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -75,8 +76,8 @@ pub use rng::Rng;
 pub use runtime::{Builder, NamespaceInfo, Runtime, Stats};
 pub use session::{
     ATTACHMENT_SIZE_MAX_BYTES, Audience, CLOSE_REASON_SIZE_MAX_BYTES, Class, Close, ConnectRequest,
-    Connection, Delivery, Frame, Incoming, MessageRate, Outgoing, Session, SessionId,
-    TAG_SIZE_MAX_CHARS, TAGS_MAX, Text,
+    Connection, Delivery, Frame, FromTheFuture, Incoming, InvalidToken, MessageRate, Outgoing,
+    Reset, Resumption, Session, SessionId, TAG_SIZE_MAX_CHARS, TAGS_MAX, Text, Token, Welcome,
 };
 pub use tasks::{TaskKind, Tasks};
 pub use tick::{Tick, Ticked};

@@ -11,9 +11,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use abide_storage::{ObjectId, Timestamp};
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use crate::activation::Keeping;
 use crate::alarm::Fired;
 use crate::body::Body;
 use crate::call::{Access, Call, CallError, Deadline, Origin, Reply};
@@ -60,10 +62,18 @@ pub(crate) enum Envelope {
         sender: ObjectId,
         last: Sequence,
     },
-    /// The object has messages to deliver: the entry that is due at this time says so.
+    /// The object has messages to deliver, or sessions to take care of: this entry in the index of
+    /// alarms says so.
     Wake {
         due: Timestamp,
+        name: Bytes,
     },
+    /// Somebody looks for a session that may have been stored: the object is to be active.
+    Restore {
+        reply: oneshot::Sender<Result<(), CallError>>,
+    },
+    /// The node drains, and the object's sessions are to be stored.
+    Keep(oneshot::Sender<Keeping>),
     /// The object as a whole is exported or replaced.
     Image(Box<Work>),
     /// The node wants the memory back, or drains: end as soon as nothing is left to do.
@@ -111,6 +121,8 @@ impl Envelope {
             | Self::Alarm { .. }
             | Self::RunAlarm { .. }
             | Self::Wake { .. }
+            | Self::Restore { .. }
+            | Self::Keep(_)
             | Self::Forget { .. }
             | Self::Evict => return 0,
         };

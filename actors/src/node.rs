@@ -57,6 +57,9 @@ pub(crate) struct Node {
 /// whether the turn was undone; the caller alone can only say "unknown".
 pub(crate) const DEADLINE_GRACE: Duration = Duration::from_millis(50);
 
+/// Sessions begin at the time of the start in milliseconds, times two to this.
+const SESSIONS_PER_MILLISECOND_BITS: u32 = 20;
+
 impl Node {
     pub(crate) fn new(
         store: Arc<dyn Store>,
@@ -65,6 +68,8 @@ impl Node {
         limits: Limits,
         registry: Registry,
     ) -> Arc<Self> {
+        // After a restart ids go on from the time, which is further than sessions can have been counted.
+        let last_session = AtomicU64::new(clock.now().0 << SESSIONS_PER_MILLISECOND_BITS);
         Arc::new(Self {
             store,
             clock,
@@ -82,7 +87,7 @@ impl Node {
             sessions: Figures::default(),
             draining: AtomicBool::new(false),
             drain_began: Notify::new(),
-            last_session: AtomicU64::new(0),
+            last_session,
         })
     }
 
@@ -94,6 +99,11 @@ impl Node {
 
     pub(crate) fn next_session(&self) -> SessionId {
         SessionId(self.last_session.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// A session with this id was restored: new ones count on from behind it.
+    pub(crate) fn numbers_are_beyond(&self, session: SessionId) {
+        self.last_session.fetch_max(session.0, Ordering::Relaxed);
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -242,9 +252,9 @@ impl Node {
                     () = node.drain_began() => return,
                 }
                 if !slot.sessions.is_empty() && !slot.is_live() {
-                    let due = node.clock.now();
+                    let (reply, _nobody_waits) = oneshot::channel();
                     // A full mailbox has messages, and they activate it just as well.
-                    drop(node.push(&slot.target, Envelope::Wake { due }));
+                    drop(node.push(&slot.target, Envelope::Restore { reply }));
                 }
             });
     }

@@ -29,6 +29,11 @@ pub struct Limits {
     pub outbound_max_bytes: usize,
     /// Messages one session may send before it is closed with 1008, unless its actor says another rate.
     pub message_rate: MessageRate,
+    /// How long a session is kept without a connection, for a client that can take it up again.
+    pub resume_window: Duration,
+    /// Bytes of what was written to such a client, kept until it acknowledges; beyond it the oldest is
+    /// forgotten, and who comes back from before it gets a new session.
+    pub resume_buffer_max_bytes: usize,
     /// Sessions on one object.
     pub sessions_per_object_max: usize,
     /// Members an object's watchers are shown, those here for the longest; all are counted.
@@ -79,6 +84,8 @@ impl Default for Limits {
                 per_second: 1_000,
                 burst: 10_000,
             },
+            resume_window: Duration::from_secs(60),
+            resume_buffer_max_bytes: 256 * 1024,
             sessions_per_object_max: 100_000,
             presence_listed_max: 256,
             alarms_per_object_max: 1_024,

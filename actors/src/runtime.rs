@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use abide_storage::{Effect, Namespace, ObjectImage, ReadError, Store, Timestamp, Version};
 use tokio::sync::oneshot;
@@ -12,6 +11,7 @@ use crate::body::Body;
 use crate::call::{Call, CallError, Deadline, Origin, Reply};
 use crate::clock::Clock;
 use crate::connect::ConnectError;
+use crate::drain;
 use crate::image::{self, ImageError, ImageView, Precondition, Replace, Task, Work};
 use crate::kind::{Description, Kind};
 use crate::mailbox::{Connect, Envelope, Fetch};
@@ -19,7 +19,7 @@ use crate::memory::Memory;
 use crate::node::{DEADLINE_GRACE, Node, Target, answered};
 use crate::registry::{Entry, Limits, RegisterError, Registry};
 use crate::rng::Rng;
-use crate::session::{Close, ConnectRequest, Connection, SessionCore};
+use crate::session::{self, Close, ConnectRequest, Connection, Resumption, Secret, SessionCore};
 use crate::tasks::TaskKind;
 
 /// Runs actors over a store. Cheap to clone; all clones are the same node.
@@ -268,13 +268,16 @@ impl Runtime {
         answered(answer, deadline).await
     }
 
-    /// Asks the object for a session.
+    /// Asks the object for a session, or takes one up that has lost its connection, or is about to
+    /// ([`ConnectRequest::resumption`]). Of one that is over the client gets a new one instead, and its
+    /// [`Welcome`](crate::Welcome) says so.
     ///
     /// # Errors
     /// [`ConnectError`]: refused by the actor, too many sessions, or the turn failed.
     ///
     /// # Cancel safety
-    /// The object may have accepted; it then hears of a lost connection.
+    /// The object may have accepted; it then hears of a lost connection. A session that was to be taken up
+    /// is away.
     pub async fn connect(
         &self,
         target: &Target,
@@ -286,12 +289,25 @@ impl Runtime {
         if !node.description(target)?.callbacks.takes_sessions() {
             return Err(no_callback(target, "connected").into());
         }
+        let mut reset = None;
+        if let Resumption::Resume { token, received } = &request.resumption {
+            match session::resume(node, target, token, *received, deadline).await? {
+                Ok(connection) => return Ok(connection),
+                Err(why) => reset = Some(why),
+            }
+        }
         let limit = node.limits.sessions_per_object_max;
         if node.catalog.slot(node, target).sessions.len() >= limit {
             return Err(ConnectError::TooManySessions { limit });
         }
         let id = node.next_session();
-        let core = SessionCore::new(id, node.limits.outbound_max_bytes, &node.memory);
+        let core = match request.resumption {
+            Resumption::Plain => SessionCore::new(id, node.limits.outbound_max_bytes, &node.memory),
+            Resumption::New | Resumption::Resume { .. } => {
+                let secret = Secret(node.rng.secret());
+                SessionCore::resumable(id, secret, &node.limits, &node.memory)
+            }
+        };
         let (reply, answer) = oneshot::channel();
         let connect = Connect {
             session: core.clone(),
@@ -302,9 +318,12 @@ impl Runtime {
         let slot = node.push(target, Envelope::Connect(Box::new(connect)))?;
         // Made before the answer: when this future is dropped meanwhile, the object hears that the
         // client vanished.
-        let connection = Connection::new(node.clone(), slot, core);
+        let mut connection = Connection::new(node.clone(), slot, core, reset);
         match tokio::time::timeout_at(deadline.0 + DEADLINE_GRACE, answer).await {
-            Ok(Ok(Ok(()))) => Ok(connection),
+            Ok(Ok(Ok(()))) => {
+                connection.accepted();
+                Ok(connection)
+            }
             Ok(Ok(Err(error))) => {
                 connection.never_was();
                 Err(error)
@@ -448,18 +467,16 @@ impl Runtime {
     }
 
     /// Refuses what is new, lets every turn under way finish and become durable, ends every
-    /// activation, then closes the sessions with 1012. Returns when no activation is left; the
-    /// caller bounds it with its own deadline.
+    /// activation, stores the sessions that can be taken up again, then closes all with 1012. Returns when
+    /// no activation is left; the caller bounds it with its own deadline.
     ///
     /// # Cancel safety
     /// Yes: call it again to go on.
     pub async fn drain(&self) {
         let node = &self.0;
         node.begin_drain();
-        while node.catalog.activations.load(Ordering::SeqCst) > 0 {
-            node.catalog.evict_all();
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        drain::no_activations(node).await;
+        drain::keep_sessions(node).await;
         for slot in node.catalog.slots() {
             slot.sessions
                 .close_all(&Close::new(Close::RESTART, "the server restarts"));

@@ -7,13 +7,13 @@ mod audience;
 mod connection;
 mod delivery;
 mod figures;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "resuming a session is being built on it")
-)]
+mod kept;
+mod link;
 mod outbound;
 mod rate;
+mod resume;
 mod set;
+mod token;
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,14 +29,22 @@ pub(crate) use audience::Excepted;
 pub use connection::{Connection, Incoming, Outgoing};
 pub use delivery::{Class, Delivery};
 pub(crate) use figures::Figures;
+pub(crate) use kept::{Restored, restore, store};
+pub(crate) use link::Link;
+pub use outbound::FromTheFuture;
 pub(crate) use outbound::{Enqueued, Outbound};
 pub use rate::MessageRate;
+pub use resume::{Reset, Resumption, Welcome};
+pub(crate) use resume::{keep, resume};
 pub(crate) use set::{AutoResponse, Join, SessionSet};
+pub(crate) use token::Secret;
+pub use token::{InvalidToken, Token};
 
 use self::rate::Used;
 use crate::call::{CallError, Origin};
 use crate::memory::Memory;
 use crate::presence::Change;
+use crate::registry::Limits;
 use crate::stage::{Effect, Stage};
 
 /// Most tags of one session.
@@ -174,6 +182,8 @@ pub struct Close {
 impl Close {
     /// The peer or the actor is done.
     pub const NORMAL: u16 = 1000;
+    /// The client is leaving for good, as when its page is closed.
+    pub const GOING_AWAY: u16 = 1001;
     /// The peer vanished without a close frame; never sent.
     pub const ABNORMAL: u16 = 1006;
     /// A frame of a kind the actor does not take.
@@ -188,6 +198,8 @@ impl Close {
     pub const RESTART: u16 = 1012;
     /// The client does not read fast enough: reconnect and catch up.
     pub const TRY_AGAIN_LATER: u16 = 1013;
+    /// Another connection has taken the session up.
+    pub const TAKEN_OVER: u16 = 4001;
 
     /// A close with the reason cut to what fits a close frame.
     #[must_use]
@@ -207,6 +219,8 @@ pub struct ConnectRequest {
     pub protocols: Vec<String>,
     /// Where it comes from.
     pub origin: Origin,
+    /// Whether the session is to outlive its connection.
+    pub resumption: Resumption,
 }
 
 impl ConnectRequest {
@@ -223,7 +237,7 @@ impl ConnectRequest {
     }
 }
 
-/// Number of a session, unique on its node and growing.
+/// Number of a session, unique in its object for ever, and growing on its node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub u64);
 
@@ -238,6 +252,8 @@ pub(crate) struct SessionCore {
     pub(crate) id: SessionId,
     pub(crate) outbound: Outbound,
     traits: Mutex<Traits>,
+    /// Of one that can be taken up again. Boxed: plain sessions should not be larger for it.
+    link: Option<Box<Link>>,
 }
 
 #[derive(Default)]
@@ -256,7 +272,40 @@ impl SessionCore {
             id,
             outbound: Outbound::plain(outbound_max_bytes, memory),
             traits: Mutex::default(),
+            link: None,
         })
+    }
+
+    /// One that can be taken up again.
+    pub(crate) fn resumable(
+        id: SessionId,
+        secret: Secret,
+        limits: &Limits,
+        memory: &Memory,
+    ) -> Arc<Self> {
+        let (max, retained) = (limits.outbound_max_bytes, limits.resume_buffer_max_bytes);
+        Arc::new(Self {
+            id,
+            outbound: Outbound::resumable(max, retained, memory),
+            traits: Mutex::default(),
+            link: Some(Box::new(Link::new(secret))),
+        })
+    }
+
+    /// One that was stored.
+    fn restored(id: SessionId, outbound: Outbound, traits: Traits, link: Link) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            outbound,
+            traits: Mutex::new(traits),
+            link: Some(Box::new(link)),
+        })
+    }
+
+    /// What the turn on the oldest of the client's messages under way has done is durable.
+    pub(crate) fn settle(&self) {
+        self.outbound.settle();
+        self.has_settled();
     }
 
     pub(crate) fn tags(&self) -> Arc<[Arc<str>]> {
@@ -310,6 +359,13 @@ impl Session {
     #[must_use]
     pub fn id(&self) -> SessionId {
         self.core.id
+    }
+
+    /// Whether its client is there just now. One that can be taken up again goes on without for a while;
+    /// what is sent to it then waits.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.core.is_connected()
     }
 
     /// Sends a frame; as it is, reliably, or of another [`Class`] by [`Frame::latest`] and

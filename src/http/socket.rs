@@ -1,18 +1,21 @@
 //! Sessions over WebSocket: `GET /v1/{namespace}/{name}` with an upgrade.
 //!
 //! The object is asked first; only when it has accepted does the client get its 101, so a refusal
-//! is an ordinary HTTP response that tells why.
+//! is an ordinary HTTP response that tells why. A client that speaks `abide.v1` gets its 101 at once, and
+//! all answers behind it, because a browser cannot see the status of a refused handshake.
 
 mod handshake;
 mod heartbeat;
 mod pump;
+mod refusal;
 
 use std::sync::Arc;
 
-use abide_actors::{ConnectRequest, Connection, TaskKind};
+use abide_actors::{ConnectError, ConnectRequest, Connection, InvalidToken, Resumption, TaskKind};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
@@ -23,7 +26,8 @@ use super::app::{App, origin};
 use super::patience::Watched;
 use super::sse;
 use crate::problem::{Problem, UPGRADE_REQUIRED};
-use crate::protocol::Address;
+use crate::protocol::session::{Offer, SUBPROTOCOL};
+use crate::protocol::{Address, RequestId};
 use handshake::Handshake;
 use pump::Pump;
 
@@ -45,20 +49,56 @@ pub(super) async fn open(
     };
     let upgrade = hyper::upgrade::on(&mut request);
     let (head, _) = request.into_parts();
-    let deadline = app.deadline(&head.headers)?;
-    let address = Address::parse(head.uri.path())?;
-    let target = app.runtime.target(&address.namespace, &address.name)?;
-    let connect = ConnectRequest {
-        query: head.uri.query().unwrap_or_default().to_owned(),
-        protocols: handshake.protocols,
-        origin: origin(&head),
-    };
-    let _place = app.admit(&target, deadline).await?;
-    let connection = app.runtime.connect(&target, connect, deadline).await?;
-    let response = switching(&handshake.accept, connection.protocol().as_deref());
+    if handshake.offer != Offer::Plain {
+        let response = switching(&handshake.accept, Some(SUBPROTOCOL));
+        let serving = welcome(upgrade, head, handshake, app.clone());
+        app.tasks.spawn(TaskKind::Object, "session", serving);
+        return Ok(response);
+    }
+    let accept = handshake.accept.clone();
+    let connection = connect(&app, &head, handshake).await?;
+    let response = switching(&accept, connection.protocol().as_deref());
     let pumping = pump(upgrade, connection, app.clone());
     app.tasks.spawn(TaskKind::Object, "session", pumping);
     Ok(response)
+}
+
+/// Asks the object.
+async fn connect(app: &App, head: &Parts, handshake: Handshake) -> Result<Connection, Problem> {
+    let deadline = app.deadline(&head.headers)?;
+    let address = Address::parse(head.uri.path())?;
+    let target = app.runtime.target(&address.namespace, &address.name)?;
+    let resumption = match handshake.offer {
+        Offer::Plain | Offer::Incomplete => Resumption::Plain,
+        Offer::New => Resumption::New,
+        Offer::Resume { token, received } => Resumption::Resume { token, received },
+        Offer::Malformed => return Err(ConnectError::from(InvalidToken).into()),
+    };
+    let connect = ConnectRequest {
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        protocols: handshake.protocols,
+        origin: origin(head),
+        resumption,
+    };
+    let _place = app.admit(&target, deadline).await?;
+    Ok(app.runtime.connect(&target, connect, deadline).await?)
+}
+
+/// Takes the socket over, and asks the object then: for clients that speak `abide.v1`.
+async fn welcome(upgrade: OnUpgrade, head: Parts, handshake: Handshake, app: Arc<App>) {
+    let Ok(upgraded) = upgrade.await else { return };
+    let mut socket = take_over(upgraded, app.config.frame_size_max.as_usize()).await;
+    match connect(&app, &head, handshake).await {
+        Ok(connection) => {
+            drop(head);
+            Pump::new(socket, connection, &app).run().await;
+        }
+        Err(problem) => {
+            let id = head.extensions.get::<RequestId>().cloned();
+            let id = id.unwrap_or_else(|| RequestId::fresh(app.clock.now(), fastrand::u128(..)));
+            refusal::say(&mut socket, &problem, &id).await;
+        }
+    }
 }
 
 /// 101 with the proof that we understood, and the subprotocol the object chose.

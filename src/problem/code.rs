@@ -39,7 +39,9 @@ codes! {
     INVALID_HANDSHAKE = "invalid-handshake", 400, "Not a WebSocket handshake";
     INVALID_OBJECT = "invalid-object", 400, "Path names no object";
     INVALID_PRESENCE = "invalid-presence", 400, "Presence state too large or too deep";
+    RESUME_FROM_THE_FUTURE = "resume-from-the-future", 400, "More counted than was sent";
     ADMIN_REFUSED = "admin-refused", 403, "Request may come from a web page";
+    INVALID_RESUME_TOKEN = "invalid-resume-token", 403, "Resume token not valid here";
     PRESENCE_REFUSED = "presence-refused", 403, "Clients do not set their presence here";
     SESSION_REFUSED = "session-refused", 403, "Session refused by the object";
     NO_CALLBACK = "no-callback", 404, "Objects of this namespace do not take this";
@@ -53,6 +55,7 @@ codes! {
     BODY_TIMEOUT = "body-timeout", 408, "Body took too long";
     OBJECT_EXISTS = "object-exists", 409, "Object exists already";
     BACKUP_REFUSED = "backup-refused", 409, "Backup cannot be made like this";
+    SESSION_TAKEN_OVER = "session-taken-over", 409, "Another connection took the session up";
     VERSION_MISMATCH = "version-mismatch", 412, "Object is at another version";
     BODY_TOO_LARGE = "body-too-large", 413, "Body too large";
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type", 415, "Arguments of a type that cannot be read";

@@ -41,6 +41,8 @@ mod limits;
 #[cfg(test)]
 mod raw_http;
 #[cfg(test)]
+mod resume;
+#[cfg(test)]
 mod send;
 #[cfg(test)]
 mod sse;

@@ -56,11 +56,17 @@ impl Activation {
             Envelope::Forget { sender, last } => self.forget(sender, last).await,
             // The object is active now, which is all that was asked for.
             Envelope::Wake { .. } => Flow::GoOn,
+            Envelope::Restore { reply } => {
+                drop(reply.send(Ok(())));
+                Flow::GoOn
+            }
             Envelope::Evict => {
                 self.ending = true;
                 Flow::GoOn
             }
-            Envelope::Image(_) => unreachable!("`run` handles it: it may end the activation"),
+            Envelope::Image(_) | Envelope::Keep(_) => {
+                unreachable!("`run` handles it: it may end the activation")
+            }
         };
         self.handled();
         flow

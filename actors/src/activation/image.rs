@@ -20,7 +20,7 @@ use crate::clock::monotonic;
 use crate::departure::Answer as Addressee;
 use crate::image::{self, Answer, ImageError, Replace, Task, Work};
 use crate::node::Node;
-use crate::session::Close;
+use crate::session::{self, Close};
 
 /// What a live activation makes of the work.
 pub(super) enum Taken {
@@ -171,6 +171,10 @@ impl Hold<'_> {
                 changes,
             });
         }
+        let mut batch = batch;
+        // Its sessions end with it, those that a restart has stored as well.
+        let rows = session::restore(opened.sessions, &self.node.limits, &self.node.memory);
+        batch.writes.extend(rows.deletes.writes);
         let version = opened.version.next();
         let commit = Commit {
             object: object.clone(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Activation;
+use super::keep::Rows;
 use super::ticks::Ticks;
 use super::wait::Idleness;
 use crate::alarm::AlarmTable;
@@ -37,6 +38,7 @@ impl Activation {
             node.store.close(slot.object(), opened.epoch);
             unreadable(detail)
         })?;
+        let rows = Rows::restore(node, slot, opened.sessions);
         let name = slot.target.name.clone().or(opened.name);
         let shared = Shared::new(node.clone(), slot.clone(), name, opened.version, alarms);
         if let Some(outbox) = &outbox {
@@ -58,6 +60,7 @@ impl Activation {
             kept_replies: None,
             outbox,
             receipts: Receipts::default(),
+            rows,
         };
         activation.weigh(monotonic());
         Ok(activation)

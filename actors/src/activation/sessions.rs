@@ -116,7 +116,7 @@ impl Activation {
                     session: session.clone(),
                     close,
                 }];
-                self.depart(None, departure, Addressee::Frame(session));
+                self.depart(None, departure, Addressee::FailedFrame(session));
                 flow
             }
         }
@@ -178,6 +178,7 @@ impl Drop for Pacing {
                 .close(Close::new(Close::INTERNAL_ERROR, reason));
         }
         self.0.outbound.end_turn();
+        self.0.has_settled();
     }
 }
 

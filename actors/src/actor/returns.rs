@@ -124,7 +124,12 @@ impl ConnectedReturned for Result<(), ConnectError> {
             Ok(()) => Ok(Answer::Accepted),
             Err(ConnectError::Refused(refusal)) => Ok(Answer::Refused(refusal)),
             Err(ConnectError::Call(error)) => Err(error.into_error()),
-            Err(error @ ConnectError::TooManySessions { .. }) => Err(error.into_error()),
+            Err(
+                error @ (ConnectError::TooManySessions { .. }
+                | ConnectError::InvalidToken(_)
+                | ConnectError::FromTheFuture(_)
+                | ConnectError::TakenOver),
+            ) => Err(error.into_error()),
         }
     }
 }

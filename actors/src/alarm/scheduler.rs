@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use abide_storage::{OUTGOING_WAKE, ScheduledAlarm, Timestamp};
+use abide_storage::{OUTGOING_WAKE, SESSIONS_WAKE, ScheduledAlarm, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -190,8 +190,8 @@ impl Scheduler {
         let mut all = true;
         for (at, alarm) in due {
             // One that was put off has been counted, and has its turn now. What wakes an object to send
-            // its messages is none of its own alarms.
-            let counts = at <= alarm.due && alarm.name != OUTGOING_WAKE;
+            // its messages, or for its sessions, is none of its own alarms.
+            let counts = at <= alarm.due && !wakes(&alarm.name);
             if counts
                 && let Place::Later { wait, warn } = self.pace.lock().take(alarm.object.id, now)
             {
@@ -302,6 +302,11 @@ fn earlier(one: Option<ScheduledAlarm>, other: Option<ScheduledAlarm>) -> Option
     }
 }
 
+/// Whether the entry is there to activate the object, and for no alarm of its own.
+fn wakes(name: &[u8]) -> bool {
+    name == OUTGOING_WAKE || name == SESSIONS_WAKE
+}
+
 fn fire(node: &Arc<Node>, alarm: ScheduledAlarm, under_way: UnderWay) {
     let namespace = alarm.object.namespace.as_str();
     if node.registry.get(namespace).is_err() {
@@ -314,7 +319,10 @@ fn fire(node: &Arc<Node>, alarm: ScheduledAlarm, under_way: UnderWay) {
             alarm: alarm.clone(),
             _under_way: under_way,
         }),
-        Err(_) if alarm.name == OUTGOING_WAKE => Envelope::Wake { due: alarm.due },
+        Err(_) if wakes(&alarm.name) => Envelope::Wake {
+            due: alarm.due,
+            name: alarm.name.clone(),
+        },
         Err(_) => {
             tracing::error!(object = %alarm.object, "an alarm's name in the index is not UTF-8");
             return;

@@ -46,7 +46,7 @@ pub(crate) fn number(encoding: Encoding) -> u8 {
 
 /// Bytes that are encoded as such, not one by one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Blob(Bytes);
+pub(crate) struct Blob(pub(crate) Bytes);
 
 impl Serialize for Blob {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -9,24 +9,41 @@ use std::time::Duration;
 
 use tokio::time::{Sleep, sleep};
 
-use super::{Close, Frame, SessionCore, SessionId, Text};
+use super::link::Hold;
+use super::outbound::FromTheFuture;
+use super::resume::{self, Reset, Welcome};
+use super::{Close, Frame, SessionCore, SessionId, Text, Token};
 use crate::catalog::{Full, Slot, What};
-use crate::mailbox::{Admission, Attempt, Envelope};
+use crate::mailbox::{Admission, Envelope};
 use crate::node::Node;
 use crate::presence::PresenceRefused;
 
 /// What a transport holds of a session: it pumps frames between this and its socket.
 ///
-/// Dropping it means that the client vanished: the object hears a close with code 1006.
+/// Dropping it means that the client vanished: the object hears a close with code 1006, or the session is
+/// away when it can be taken up again.
 pub struct Connection {
     node: Arc<Node>,
     slot: Arc<Slot>,
     core: Arc<SessionCore>,
+    /// What the session was given into this connection's hands with.
+    hold: Hold,
+    begun: Begun,
     /// A frame that was not taken yet: the mailbox is full, or the node's memory used up.
     waiting: Option<Frame>,
     /// When to try again for want of memory, of which nobody tells.
     retry: Option<Pin<Box<Sleep>>>,
+    /// Whether the client knows of the session; before that it cannot come back to it.
+    is_accepted: bool,
     ended: bool,
+}
+
+/// How a connection came to its session.
+pub(super) struct Begun {
+    pub(super) resumed: bool,
+    pub(super) reset: Option<Reset>,
+    /// Messages of the client that have taken effect.
+    pub(super) received: u64,
 }
 
 /// What became of a frame handed over with [`Connection::deliver`].
@@ -36,8 +53,9 @@ pub enum Incoming {
     Accepted,
     /// Answered below the object: write this, and read on.
     Answered(Frame),
-    /// The kind takes no frames, the node drains, or the client sends more than it may and is about to be closed: it
-    /// was dropped; read on.
+    /// The kind takes no frames, the node drains, the session is elsewhere by now, or the client sends more
+    /// than it may and is about to be closed: it was dropped; read on. A client that counts learns what
+    /// was received.
     Ignored,
 }
 
@@ -62,15 +80,77 @@ pub enum Outgoing {
 const NO_MEMORY_PAUSE: Duration = Duration::from_millis(100);
 
 impl Connection {
-    pub(crate) fn new(node: Arc<Node>, slot: Arc<Slot>, core: Arc<SessionCore>) -> Self {
+    /// Of a new session, which its object has yet to accept.
+    pub(crate) fn new(
+        node: Arc<Node>,
+        slot: Arc<Slot>,
+        core: Arc<SessionCore>,
+        reset: Option<Reset>,
+    ) -> Self {
+        let hold = core.first_hold();
+        let begun = Begun {
+            resumed: false,
+            reset,
+            received: 0,
+        };
+        Self::of(node, slot, core, hold, begun)
+    }
+
+    /// Of a session that goes on.
+    pub(super) fn resumed(
+        node: Arc<Node>,
+        slot: Arc<Slot>,
+        core: Arc<SessionCore>,
+        hold: Hold,
+        received: u64,
+    ) -> Self {
+        let begun = Begun {
+            resumed: true,
+            reset: None,
+            received,
+        };
+        let mut connection = Self::of(node, slot, core, hold, begun);
+        connection.accepted();
+        connection
+    }
+
+    fn of(
+        node: Arc<Node>,
+        slot: Arc<Slot>,
+        core: Arc<SessionCore>,
+        hold: Hold,
+        begun: Begun,
+    ) -> Self {
         Self {
             node,
             slot,
             core,
+            hold,
+            begun,
             waiting: None,
             retry: None,
+            is_accepted: false,
             ended: false,
         }
+    }
+
+    /// The object has accepted the session.
+    pub(crate) fn accepted(&mut self) {
+        self.is_accepted = true;
+    }
+
+    /// What a client is to be told that can take its session up again; `None` when it cannot.
+    #[must_use]
+    pub fn welcome(&self) -> Option<Welcome> {
+        let link = self.core.link.as_ref()?;
+        Some(Welcome {
+            session: self.core.id,
+            token: Token::new(self.slot.object(), self.core.id, link.secret),
+            resumed: self.begun.resumed,
+            reset: self.begun.reset,
+            received: self.begun.received,
+            window: self.node.limits.resume_window,
+        })
     }
 
     /// The session's number.
@@ -95,22 +175,21 @@ impl Connection {
             self.waiting.is_none(),
             "a session hands over one frame at a time"
         );
+        // A client that counts is told what came of its messages before this one was read, and sends it
+        // again to whoever serves the session then.
+        if self.node.is_draining() {
+            return Incoming::Ignored;
+        }
         if !self.core.admits_message(self.node.limits.message_rate) {
             return Incoming::Ignored;
         }
         if let Some(response) = self.slot.sessions.auto_response(&frame) {
-            self.core.outbound.pass();
-            return Incoming::Answered(response);
+            return self.answer(response);
         }
-        let takes_frames = self.slot.entry.kind.description().callbacks.message;
-        if self.node.is_draining() {
+        if !self.slot.entry.kind.description().callbacks.message {
+            self.while_held(|core| core.outbound.pass());
             return Incoming::Ignored;
         }
-        if !takes_frames {
-            self.core.outbound.pass();
-            return Incoming::Ignored;
-        }
-        self.core.outbound.begin_turn();
         self.try_push(frame);
         Incoming::Accepted
     }
@@ -132,7 +211,37 @@ impl Connection {
             .set_by_client(self.core.id, is_here, state)
     }
 
+    /// Answers below the object.
+    fn answer(&self, response: Frame) -> Incoming {
+        if !self.core.is_resumable() {
+            return Incoming::Answered(response);
+        }
+        // It has to be counted like any other message to the client, so it takes its place in the queue.
+        self.while_held(|core| {
+            core.outbound.pass();
+            core.outbound.send(response.into());
+        });
+        Incoming::Ignored
+    }
+
+    /// The client has got our messages up to this number. Says nothing of a session that is elsewhere.
+    ///
+    /// # Errors
+    /// [`FromTheFuture`] when so many were not sent.
+    pub fn acknowledge(&mut self, number: u64) -> Result<(), FromTheFuture> {
+        self.while_held(|core| core.outbound.acknowledge(number))
+            .unwrap_or(Ok(()))
+    }
+
+    fn while_held<T>(&self, act: impl FnOnce(&SessionCore) -> T) -> Option<T> {
+        self.core.while_held(self.hold, || act(&self.core))
+    }
+
     fn try_push(&mut self, frame: Frame) {
+        // Counted before it is in the mailbox, so that whoever takes the session up waits for it.
+        if self.while_held(|core| core.outbound.begin_turn()).is_none() {
+            return;
+        }
         let envelope = Envelope::Frame {
             session: self.core.clone(),
             frame,
@@ -148,6 +257,8 @@ impl Connection {
             ..
         }) = pushed
         {
+            self.core.outbound.hand_back();
+            self.core.has_settled();
             self.waiting = Some(frame);
             self.retry = (what == What::Memory).then(|| Box::pin(sleep(NO_MEMORY_PAUSE)));
         }
@@ -156,7 +267,7 @@ impl Connection {
     /// What to do next. After a frame was handed over, [`Outgoing::Readable`] comes once.
     pub fn poll_outgoing(&mut self, cx: &Context<'_>) -> Poll<Outgoing> {
         if self.is_pausing(cx) {
-            return self.core.outbound.poll(cx);
+            return self.core.poll_connection(self.hold, cx);
         }
         if let Some(frame) = self.waiting.take() {
             // Enter first, try afterwards: room that appears in between is then seen or announced.
@@ -165,7 +276,7 @@ impl Connection {
             // A new pause has to be polled once to wake us.
             self.is_pausing(cx);
         }
-        self.core.outbound.poll(cx)
+        self.core.poll_connection(self.hold, cx)
     }
 
     /// Whether the waiting frame is not to be tried yet.
@@ -180,9 +291,18 @@ impl Connection {
         polled.is_pending()
     }
 
-    /// The session has ended as the transport says: the client closed it, or the socket failed.
+    /// The session is over: it was closed, or its client broke the rules.
     pub fn closed(mut self, close: Close) {
         self.end(close);
+    }
+
+    /// The client has closed the connection. One that can come back says with the code whether it means
+    /// to: 1000 and 1001 are for good.
+    pub fn left(self, close: Close) {
+        let is_for_good = matches!(close.code, Close::NORMAL | Close::GOING_AWAY);
+        if is_for_good || !self.core.is_resumable() {
+            self.closed(close);
+        }
     }
 
     /// The object refused: there is no session to end.
@@ -191,32 +311,27 @@ impl Connection {
     }
 
     fn end(&mut self, close: Close) {
-        if std::mem::replace(&mut self.ended, true) {
-            return;
+        if !std::mem::replace(&mut self.ended, true) {
+            resume::end(&self.node, &self.slot, &self.core, self.hold, close);
         }
-        self.core.outbound.end();
-        if self.slot.entry.kind.description().callbacks.disconnected {
-            let session = self.core.clone();
-            let envelope = Envelope::Disconnected {
-                session,
-                close,
-                attempt: Attempt::First,
-            };
-            let taken =
-                self.node
-                    .catalog
-                    .push(&self.node, &self.slot.target, envelope, Admission::Always);
-            debug_assert!(taken.is_ok(), "an unbounded admission is never refused");
-        } else {
-            self.slot.sessions.remove(&self.core);
-            self.node.catalog.forget_if_unused(&self.slot);
+    }
+
+    /// The connection is lost. The session goes on without, if it can.
+    fn lose(&mut self) {
+        if self.is_accepted
+            && !self.ended
+            && let Some(hold) = self.core.let_go(self.hold)
+        {
+            self.ended = true;
+            resume::keep(&self.node, &self.slot, self.core.clone(), hold);
         }
+        self.end(Close::new(Close::ABNORMAL, "the connection was lost"));
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.end(Close::new(Close::ABNORMAL, "the connection was lost"));
+        self.lose();
     }
 }
 

@@ -17,7 +17,7 @@ use super::{Class, Close, Delivery, Frame, Outgoing, Text};
 use crate::memory::{Charge, Memory};
 use crate::teeth::{Tooth, broken};
 
-pub(crate) use image::Image;
+pub(crate) use image::{Image, Kept};
 
 /// What a queued frame costs beside its payload: the queue's own entry and the wire header.
 const FRAME_OVERHEAD_BYTES: usize = 64;
@@ -99,8 +99,9 @@ pub(crate) enum Enqueued {
 /// A client says it has received more than it was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{sent} messages have been sent, not more")]
-pub(crate) struct FromTheFuture {
-    pub(crate) sent: u64,
+pub struct FromTheFuture {
+    /// How many were.
+    pub sent: u64,
 }
 
 /// Why a connection cannot take up a session. The session stays as it was.
@@ -325,15 +326,16 @@ impl Outbound {
             return false;
         }
         queue.state = State::Away;
-        queue.transport = None;
         queue.numbered().numbered.detach();
         queue.count();
+        // A transport that is there must learn that it is not wanted any more.
+        wake(queue);
         true
     }
 
     /// A connection takes the session up: the client has received `received` messages, those after it
     /// are sent again. Gives the number of the client's messages that have taken effect. Everything
-    /// must have settled ([`poll_settled`](Self::poll_settled)).
+    /// must have settled ([`is_settled`](Self::is_settled)).
     pub(super) fn attach(&self, received: u64) -> Result<u64, AttachError> {
         let mut queue = self.queue.lock();
         if queue.is_over() {
@@ -350,21 +352,18 @@ impl Outbound {
         queue.numbered().numbered.attach(received)?;
         queue.state = State::Connected;
         queue.frame = FrameInTurn::None;
-        queue.transport = None;
         queue.count();
         let taken = queue.taken().expect("a session that is away is resumable");
         taken.told_by_welcome();
-        Ok(taken.settled())
+        let settled = taken.settled();
+        wake(queue);
+        Ok(settled)
     }
 
-    /// Ready when none of the client's messages is in mailbox, turn or gate, or the session is over.
-    pub(super) fn poll_settled(&self, cx: &std::task::Context<'_>) -> Poll<()> {
+    /// Whether none of the client's messages is in mailbox, turn or gate, or the session is over.
+    pub(crate) fn is_settled(&self) -> bool {
         let mut queue = self.queue.lock();
-        if queue.is_over() || queue.is_settled() {
-            return Poll::Ready(());
-        }
-        queue.wait(cx);
-        Poll::Pending
+        queue.is_over() || queue.is_settled()
     }
 
     /// The number of the last message that was sent.

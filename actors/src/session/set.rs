@@ -24,6 +24,8 @@ struct Members {
     by_tag: HashMap<Arc<str>, BTreeSet<Join>>,
     last: Join,
     auto_response: Option<AutoResponse>,
+    /// The sessions are stored, or about to be: nothing may happen to them any more.
+    is_sealed: bool,
 }
 
 /// Counts those who joined. Not the session's own number: that is drawn before its turn comes, so
@@ -63,8 +65,28 @@ impl SessionSet {
         members.last.0 += 1;
         let join = members.last;
         members.joins.insert(session.id, join);
+        // A new session has none; one that was stored has.
+        for tag in session.tags().iter() {
+            members.by_tag.entry(tag.clone()).or_default().insert(join);
+        }
         members.by_join.insert(join, session);
         true
+    }
+
+    /// The member with this id.
+    pub(crate) fn get(&self, id: SessionId) -> Option<Arc<SessionCore>> {
+        let members = self.members.lock();
+        let join = members.joins.get(&id)?;
+        members.by_join.get(join).cloned()
+    }
+
+    /// From now on no turn runs that could reach the sessions.
+    pub(crate) fn seal(&self) {
+        self.members.lock().is_sealed = true;
+    }
+
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.members.lock().is_sealed
     }
 
     /// `false` when it was not a member.
@@ -149,6 +171,33 @@ impl SessionSet {
         self.members.lock().by_join.values().for_each(see);
     }
 
+    /// Whether there is one that can be taken up again.
+    pub(crate) fn has_resumable(&self) -> bool {
+        let members = self.members.lock();
+        members
+            .by_join
+            .values()
+            .any(|session| session.is_resumable())
+    }
+
+    /// Whether there is one that cannot.
+    pub(crate) fn has_plain(&self) -> bool {
+        let members = self.members.lock();
+        members
+            .by_join
+            .values()
+            .any(|session| !session.is_resumable())
+    }
+
+    /// Closes those that cannot be taken up again.
+    pub(crate) fn close_plain(&self, close: &Close) {
+        for session in self.members.lock().by_join.values() {
+            if !session.is_resumable() {
+                session.outbound.close(close.clone());
+            }
+        }
+    }
+
     pub(crate) fn close_all(&self, close: &Close) {
         for session in self.members.lock().by_join.values() {
             session.outbound.close(close.clone());
@@ -157,6 +206,10 @@ impl SessionSet {
 
     pub(crate) fn set_auto_response(&self, auto_response: Option<AutoResponse>) {
         self.members.lock().auto_response = auto_response;
+    }
+
+    pub(super) fn the_auto_response(&self) -> Option<AutoResponse> {
+        self.members.lock().auto_response.clone()
     }
 
     pub(super) fn auto_response(&self, frame: &Frame) -> Option<Frame> {

@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderName, header};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::problem::{INVALID_HANDSHAKE, Problem, UPGRADE_REQUIRED};
+use crate::protocol::session::Offer;
 
 /// Subprotocols looked at; a client that offers more is not helped by more.
 const PROTOCOLS_MAX: usize = 32;
@@ -13,7 +14,9 @@ const PROTOCOLS_MAX: usize = 32;
 pub(super) struct Handshake {
     /// The value for `Sec-WebSocket-Accept`.
     pub(super) accept: String,
-    /// The subprotocols offered, in the client's order.
+    /// What of ours the client offers.
+    pub(super) offer: Offer,
+    /// The other subprotocols offered, in the client's order.
     pub(super) protocols: Vec<String>,
 }
 
@@ -43,12 +46,19 @@ impl Handshake {
             let said = "the header sec-websocket-key must be 16 bytes in base 64";
             return Err(Problem::new(&INVALID_HANDSHAKE, said));
         }
-        let protocols = tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL)
+        let mut protocols = tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL)
             .take(PROTOCOLS_MAX)
             .map(str::to_owned)
             .collect();
+        let offer = Offer::take(&mut protocols);
+        if offer == Offer::Incomplete {
+            let said =
+                "what is to be resumed is said to a server that speaks abide.v1: offer that, too";
+            return Err(Problem::new(&INVALID_HANDSHAKE, said));
+        }
         Ok(Some(Self {
             accept: derive_accept_key(key),
+            offer,
             protocols,
         }))
     }
@@ -79,6 +89,7 @@ mod tests {
     use http::{HeaderMap, HeaderName, HeaderValue};
 
     use super::Handshake;
+    use crate::protocol::session::Offer;
 
     fn headers(changed: &[(&'static str, &'static str)]) -> HeaderMap {
         let usual = [
@@ -103,6 +114,15 @@ mod tests {
         let handshake = Handshake::read(&offered).unwrap().unwrap();
         assert_eq!(handshake.accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         assert_eq!(handshake.protocols, ["chat", "superchat"]);
+        assert_eq!(handshake.offer, Offer::Plain);
+    }
+
+    #[test]
+    fn ours_are_kept_from_the_application() {
+        let offered = headers(&[("sec-websocket-protocol", "abide.v1, chat")]);
+        let handshake = Handshake::read(&offered).unwrap().unwrap();
+        assert_eq!(handshake.protocols, ["chat"]);
+        assert_eq!(handshake.offer, Offer::New);
     }
 
     #[test]
@@ -115,6 +135,7 @@ mod tests {
         for broken in [
             ("connection", "keep-alive"),
             ("sec-websocket-version", "8"),
+            ("sec-websocket-protocol", "chat, abide.resume.x.1"),
             ("sec-websocket-key", "short"),
             ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZ!=="),
         ] {

@@ -4,6 +4,9 @@
 //! channel. What is ready to be sent is written into the socket's buffer frame by frame and
 //! flushed once. A frame from the client is read only when the object has handled the one before
 //! (pacing): until then it waits in the kernel's buffer, and the client's sends slow down.
+//!
+//! A client that speaks `abide.v1` gets and sends control messages besides (`protocol/session.rs`); to a
+//! plain one nothing of that is ever written, and what it sends is all the application's.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,6 +28,7 @@ use super::super::app::App;
 use super::super::linger::linger;
 use super::super::patience::Watched;
 use super::heartbeat::{Beat, Heartbeat};
+use crate::protocol::session::{Control, Inbound, InvalidMessage, Said, escaped};
 use crate::telemetry::Metrics;
 
 /// How long the client may take to answer our close frame.
@@ -38,6 +42,9 @@ const TOO_LARGE: u16 = 1009;
 pub(super) struct Pump {
     socket: WebSocketStream<Watched>,
     connection: Connection,
+    dialect: Dialect,
+    /// What is written before anything else.
+    greeting: Option<Bytes>,
     heartbeat: Heartbeat,
     metrics: Arc<Metrics>,
     /// No frame of the client's is with the object, so the next one may be read.
@@ -49,6 +56,15 @@ pub(super) struct Pump {
     received: u64,
     sent: u64,
     sent_bytes: u64,
+}
+
+/// What the client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    /// Messages of the application, and nothing else.
+    Plain,
+    /// `abide.v1`.
+    Abide,
 }
 
 /// How a session ends.
@@ -64,11 +80,22 @@ enum End {
 }
 
 impl Pump {
+    /// Greets a client of a session that can be resumed.
     pub(super) fn new(socket: WebSocketStream<Watched>, connection: Connection, app: &App) -> Self {
         let config = &app.config;
+        let greeting = connection.welcome().map(|welcome| {
+            let protocol = connection.protocol();
+            Said::welcome(&welcome, protocol.as_deref()).into_bytes()
+        });
+        let dialect = match greeting {
+            None => Dialect::Plain,
+            Some(_) => Dialect::Abide,
+        };
         Self {
             socket,
             connection,
+            dialect,
+            greeting,
             heartbeat: Heartbeat::new(
                 config.ping_interval.duration(),
                 config.ping_timeout.duration(),
@@ -97,7 +124,7 @@ impl Pump {
                 say_goodbye(&mut socket, close).await;
             }
             End::Theirs(close) => {
-                connection.closed(close);
+                connection.left(close);
                 // Reading on sends the echo, then ends.
                 drop(
                     timeout(CLOSE_TIMEOUT, async {
@@ -158,11 +185,15 @@ impl Pump {
                 Poll::Ready(ready) => ready.map_err(|_| End::Lost)?,
                 Poll::Pending => return Ok(true),
             }
+            if let Some(greeting) = self.greeting.take() {
+                self.say(greeting)?;
+                continue;
+            }
             match self.connection.poll_outgoing(cx) {
                 Poll::Ready(Outgoing::Frame(frame)) => self.write(frame)?,
-                Poll::Ready(Outgoing::Control(text)) => self.write(Frame::Text(text))?,
-                // A plain client does not count.
-                Poll::Ready(Outgoing::Skip(_) | Outgoing::Ack(_)) => {}
+                Poll::Ready(Outgoing::Skip(n)) => self.say(Said::Skip { n }.into_bytes())?,
+                Poll::Ready(Outgoing::Ack(n)) => self.say(Said::Ack { n }.into_bytes())?,
+                Poll::Ready(Outgoing::Control(text)) => self.say(text.into_bytes())?,
                 Poll::Ready(Outgoing::Close(close)) => return Err(End::Ours(close)),
                 Poll::Ready(Outgoing::Readable) => self.reading = true,
                 Poll::Pending => break,
@@ -186,7 +217,7 @@ impl Pump {
         self.heartbeat.heard();
         Poll::Ready(match message {
             Some(Ok(Message::Text(text))) => match Text::try_from(Bytes::from(text)) {
-                Ok(text) => self.deliver(Frame::Text(text)),
+                Ok(text) => self.take_text(text),
                 Err(_) => Err(End::Violation(Close::new(
                     Close::INVALID_PAYLOAD,
                     "not UTF-8",
@@ -201,6 +232,34 @@ impl Pump {
         })
     }
 
+    fn take_text(&mut self, text: Text) -> Result<(), End> {
+        if self.dialect == Dialect::Plain {
+            return self.deliver(Frame::Text(text));
+        }
+        match Inbound::read(text) {
+            Ok(Inbound::Data(text)) => self.deliver(Frame::Text(text)),
+            Ok(Inbound::Control(control)) => self.obey(&control),
+            Err(invalid) => {
+                let code = match invalid {
+                    InvalidMessage::TooLarge { .. } => TOO_LARGE,
+                    InvalidMessage::NoEscape | InvalidMessage::Malformed(_) => PROTOCOL_ERROR,
+                };
+                Err(End::Violation(Close::new(code, invalid.to_string())))
+            }
+        }
+    }
+
+    fn obey(&mut self, control: &Control) -> Result<(), End> {
+        match control {
+            Control::Ack { n } => self.connection.acknowledge(*n).map_err(|error| {
+                let reason = format!("ack {n}: {error}");
+                End::Violation(Close::new(PROTOCOL_ERROR, reason))
+            }),
+            Control::Ping => self.say(Said::Pong.into_bytes()),
+            Control::Unknown => Ok(()),
+        }
+    }
+
     fn deliver(&mut self, frame: Frame) -> Result<(), End> {
         self.received += 1;
         match self.connection.deliver(frame) {
@@ -211,12 +270,27 @@ impl Pump {
         Ok(())
     }
 
+    /// Writes a message of the application's.
     fn write(&mut self, frame: Frame) -> Result<(), End> {
         self.sent += 1;
         self.sent_bytes += frame.size_bytes() as u64;
+        let message = match (frame, self.dialect) {
+            (Frame::Binary(bytes), _) => wire_frame(bytes, Data::Binary),
+            (Frame::Text(text), Dialect::Plain) => wire_frame(text.into_bytes(), Data::Text),
+            (Frame::Text(text), Dialect::Abide) => wire_frame(escaped(text), Data::Text),
+        };
+        self.put(message)
+    }
+
+    /// Writes a control message.
+    fn say(&mut self, text: Bytes) -> Result<(), End> {
+        self.put(wire_frame(text, Data::Text))
+    }
+
+    fn put(&mut self, message: Message) -> Result<(), End> {
         self.unflushed = true;
         Pin::new(&mut self.socket)
-            .start_send(wire_frame(frame))
+            .start_send(message)
             .map_err(|_| End::Lost)
     }
 
@@ -255,7 +329,7 @@ impl Pump {
 }
 
 /// Sends our close frame and waits for the client's, within bounds.
-async fn say_goodbye(socket: &mut WebSocketStream<Watched>, close: Close) {
+pub(super) async fn say_goodbye(socket: &mut WebSocketStream<Watched>, close: Close) {
     let goodbye = async {
         if socket.send(message_of(close)).await.is_ok() {
             // Frames that were on their way are dropped: nobody is left to take them.
@@ -267,11 +341,7 @@ async fn say_goodbye(socket: &mut WebSocketStream<Watched>, close: Close) {
 
 /// The frame as it goes on the wire: the bytes are shared by all receivers of a broadcast, and
 /// not checked again for being UTF-8.
-fn wire_frame(frame: Frame) -> Message {
-    let (bytes, kind) = match frame {
-        Frame::Text(text) => (text.into_bytes(), Data::Text),
-        Frame::Binary(bytes) => (bytes, Data::Binary),
-    };
+pub(super) fn wire_frame(bytes: Bytes, kind: Data) -> Message {
     Message::Frame(WireFrame::message(bytes, OpCode::Data(kind), true))
 }
 

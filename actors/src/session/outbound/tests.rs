@@ -273,11 +273,7 @@ fn the_client_is_told_how_far_all_it_sent_has_settled() {
     outbound.settle();
     assert_eq!(drain(&outbound), [Outgoing::Ack(2)]);
     assert!(outbound.detach());
-    let settled = || {
-        outbound
-            .poll_settled(&Context::from_waker(Waker::noop()))
-            .is_ready()
-    };
+    let settled = || outbound.is_settled();
     assert!(!settled());
     outbound.end_turn();
     assert!(!settled());

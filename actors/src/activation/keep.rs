@@ -1,0 +1,193 @@
+//! Sessions through a restart: the drain stores them, the next activation restores them.
+//!
+//! What a crash leaves, and why no message is lost or doubled:
+//!
+//! | crash | in the store | the client |
+//! |---|---|---|
+//! | before the rows are durable | none, or some of them | was not told anything yet; a row there is says what the session was when nothing happened to it any more |
+//! | between that and the next opening | the rows | comes back, and the session is restored |
+//! | before their deletion is durable | the rows | got no welcome yet ([`SessionCore::settled`] waits); it is restored once more, with nothing added that a client saw |
+//! | after it | none | its session is over, as after any crash |
+
+use std::sync::Arc;
+
+use abide_storage::{Commit, CommitError, Effect, Epoch, Opened};
+use tokio::sync::oneshot;
+
+use super::turn::Failure;
+use super::{Activation, Flow};
+use crate::call::CallError;
+use crate::catalog::Slot;
+use crate::departure::Answer as Addressee;
+use crate::node::Node;
+use crate::session::{self, Restored, SessionCore};
+
+/// What became of the sessions of an object that a drain wanted stored.
+pub(crate) enum Keeping {
+    /// They are durable, or there were none.
+    Done,
+    /// Something of a client's is on its way yet: ask again.
+    Again,
+}
+
+/// The sessions that rows told of, and the deletion of those.
+pub(super) struct Rows {
+    sessions: Vec<Arc<SessionCore>>,
+    deletes: abide_storage::WriteBatch,
+}
+
+impl Rows {
+    /// Puts the sessions that an opening found where everybody sees them, away. `None` when there are none.
+    pub(super) fn restore(
+        node: &Arc<Node>,
+        slot: &Arc<Slot>,
+        rows: Vec<(bytes::Bytes, bytes::Bytes)>,
+    ) -> Option<Box<Self>> {
+        if rows.is_empty() {
+            return None;
+        }
+        let restored = session::restore(rows, &node.limits, &node.memory);
+        let Restored {
+            sessions,
+            auto_response,
+            deletes,
+            unreadable,
+        } = restored;
+        for why in unreadable {
+            tracing::error!(object = %slot.object(), why, "a stored session cannot be read: it is over");
+        }
+        if let Some(auto) = auto_response {
+            slot.sessions.set_auto_response(Some(auto));
+        }
+        let sessions = sessions.into_iter().map(|session| {
+            // An activation before this one may have restored it and not come to delete its row.
+            slot.sessions.get(session.id).unwrap_or_else(|| {
+                node.numbers_are_beyond(session.id);
+                slot.sessions.insert(session.clone(), usize::MAX);
+                session::keep(node, slot, session.clone(), session.first_hold());
+                session
+            })
+        });
+        Some(Box::new(Self {
+            sessions: sessions.collect(),
+            deletes,
+        }))
+    }
+}
+
+impl Activation {
+    /// Deletes the rows of restored sessions, in a commit before those of any turn: what reaches the
+    /// sessions from now on leaves behind it.
+    pub(super) async fn forget_rows(&mut self) -> Result<(), (CallError, Flow)> {
+        let Some(rows) = self.rows.take() else {
+            return Ok(());
+        };
+        let Rows { sessions, deletes } = *rows;
+        let broken =
+            |error: CommitError| (CallError::EarlierCommit(error.clone()), Flow::Broken(error));
+        self.room().await.map_err(broken)?;
+        match self.commit(deletes) {
+            Ok(ticket) => {
+                let departure = self.departure();
+                self.depart(ticket, departure, Addressee::Restored(sessions));
+                Ok(())
+            }
+            // The rows stay, and so do the sessions, whom nobody can take up yet. The next activation
+            // tries again; with this one a turn could reach them that a crash would take back.
+            Err(error) => {
+                let Failure { error, .. } = super::seal::failed_commit(error);
+                Err((error, Flow::End))
+            }
+        }
+    }
+}
+
+/// Stores the sessions of an object that has no activation. The caller is the slot's one task, so none
+/// can begin meanwhile (**single-activation**), and afterwards none does on this node.
+pub(super) async fn alone(node: &Arc<Node>, slot: &Arc<Slot>, reply: oneshot::Sender<Keeping>) {
+    let mut sessions = slot.sessions.select(None);
+    sessions.retain(|session| session.freeze());
+    if sessions
+        .iter()
+        .any(|session| !session.outbound.is_settled())
+    {
+        drop(reply.send(Keeping::Again));
+        return;
+    }
+    slot.sessions.seal();
+    if let Err(error) = store(node, slot, &sessions).await {
+        let sessions = sessions.len();
+        tracing::error!(object = %slot.object(), sessions, %error, "sessions could not be stored: they are over");
+    }
+    drop(reply.send(Keeping::Done));
+}
+
+async fn store(
+    node: &Arc<Node>,
+    slot: &Arc<Slot>,
+    sessions: &[Arc<SessionCore>],
+) -> Result<(), CallError> {
+    let batches = session::store(&slot.sessions, sessions, node.clock.now());
+    if batches.is_empty() {
+        return Ok(());
+    }
+    let opened = node.store.open(slot.object()).await?;
+    let hold = Hold {
+        node,
+        slot,
+        epoch: opened.epoch,
+    };
+    hold.commit(opened, batches)
+        .await
+        .map_err(CallError::Commit)
+}
+
+/// Holds the object in the store while there is no activation.
+struct Hold<'a> {
+    node: &'a Arc<Node>,
+    slot: &'a Arc<Slot>,
+    epoch: Epoch,
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        self.node.store.close(self.slot.object(), self.epoch);
+    }
+}
+
+impl Hold<'_> {
+    async fn commit(
+        &self,
+        opened: Opened,
+        batches: Vec<abide_storage::WriteBatch>,
+    ) -> Result<(), CommitError> {
+        let name = self.slot.target.name.clone().or(opened.name);
+        let mut version = opened.version;
+        let mut tickets = Vec::with_capacity(batches.len());
+        for batch in batches {
+            self.node.store.room().await;
+            let commit = Commit {
+                object: self.slot.object().clone(),
+                name: name.clone(),
+                epoch: self.epoch,
+                version: version.next(),
+                batch,
+            };
+            match self.node.store.commit(commit) {
+                Ok(ticket) => {
+                    version = version.next();
+                    tickets.push(ticket);
+                }
+                // Those of this commit are over; the others need not be.
+                Err(error) if error.effect() == Effect::None => {
+                    tracing::error!(object = %self.slot.object(), %error, "some sessions could not be stored: they are over");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        for ticket in tickets {
+            ticket.await?;
+        }
+        Ok(())
+    }
+}

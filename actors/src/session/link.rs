@@ -1,0 +1,233 @@
+//! Who has a session in hand: a connection, the one who keeps it while its client is away, or the drain
+//! that stores it.
+//!
+//! A client may come back before anybody knows that its old connection is dead, and then there are two
+//! that hold the session for theirs. So each that gets it in hand gets a [`Hold`] with a number, and only
+//! the last one has a say. Looking and doing is one step under one lock: an old connection takes nothing
+//! out of the queue that the new one is to write, and hands nothing over that the new one's client sends
+//! again.
+
+use std::task::{Context, Poll};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::outbound::AttachError;
+use super::token::Secret;
+use super::{Close, Outgoing, SessionCore};
+
+/// What a session has that may outlive its connection.
+pub(crate) struct Link {
+    pub(crate) secret: Secret,
+    held: Mutex<Held>,
+    /// Rung when a message of the client's has settled, and when a stored row is gone.
+    settled: Notify,
+}
+
+struct Held {
+    last: Hold,
+    by: Holder,
+    /// The session comes out of a row that may still be in the store. Until that is gone nobody takes it
+    /// up: after a crash the row would tell of a session that has gone on.
+    has_row: bool,
+}
+
+/// Taken with the session; worth nothing as soon as there is a later one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hold(u64);
+
+/// Who has the session in hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holder {
+    Connection,
+    /// It is away.
+    Keeper,
+    /// It is stored, or about to be; nothing changes any more.
+    Drain,
+    /// It is over.
+    Nobody,
+}
+
+/// Of a plain session, which has one connection in all its life.
+const ONLY: Hold = Hold(0);
+
+impl Link {
+    pub(super) fn new(secret: Secret) -> Self {
+        Self::held_by(secret, Holder::Connection, false)
+    }
+
+    /// Of a session that a row told of.
+    pub(super) fn restored(secret: Secret) -> Self {
+        Self::held_by(secret, Holder::Keeper, true)
+    }
+
+    fn held_by(secret: Secret, by: Holder, has_row: bool) -> Self {
+        let last = ONLY;
+        Self {
+            secret,
+            held: Mutex::new(Held { last, by, has_row }),
+            settled: Notify::new(),
+        }
+    }
+}
+
+impl Held {
+    fn pass_to(&mut self, by: Holder) -> Hold {
+        self.last.0 += 1;
+        self.by = by;
+        self.last
+    }
+}
+
+impl SessionCore {
+    /// The first hold there is.
+    pub(crate) fn first_hold(&self) -> Hold {
+        ONLY
+    }
+
+    /// Whether it can be taken up again.
+    pub(crate) fn is_resumable(&self) -> bool {
+        self.link.is_some()
+    }
+
+    /// Whether a client's connection has the session.
+    pub(crate) fn is_connected(&self) -> bool {
+        match &self.link {
+            None => !self.outbound.has_ended(),
+            Some(link) => link.held.lock().by == Holder::Connection,
+        }
+    }
+
+    /// Does it if this is the last hold, and lets no other begin meanwhile.
+    pub(super) fn while_held<T>(&self, hold: Hold, act: impl FnOnce() -> T) -> Option<T> {
+        match &self.link {
+            None => Some(act()),
+            Some(link) => {
+                let held = link.held.lock();
+                (held.last == hold).then(act)
+            }
+        }
+    }
+
+    /// What a connection is to do next.
+    pub(super) fn poll_connection(&self, hold: Hold, cx: &Context<'_>) -> Poll<Outgoing> {
+        let Some(link) = &self.link else {
+            return self.outbound.poll(cx);
+        };
+        let held = link.held.lock();
+        // Who stores the session lets its connection write on: what it writes is in the store as well,
+        // and the client knows what it got.
+        if held.last == hold || held.by == Holder::Drain {
+            return self.outbound.poll(cx);
+        }
+        let reason = "the session has been taken up by another connection";
+        Poll::Ready(Outgoing::Close(Close::new(Close::TAKEN_OVER, reason)))
+    }
+
+    /// How the session ends while it is away, or `None` when somebody has taken it up.
+    pub(super) fn poll_away(&self, hold: Hold, cx: &Context<'_>) -> Poll<Option<Close>> {
+        let polled = self.while_held(hold, || self.outbound.poll(cx));
+        match polled {
+            None => Poll::Ready(None),
+            Some(Poll::Ready(Outgoing::Close(close))) => Poll::Ready(Some(close)),
+            // Nobody is there to take anything else.
+            Some(_) => Poll::Pending,
+        }
+    }
+
+    /// The session has lost its connection, which had this hold, and goes on without. `None` when it does
+    /// not: it is over, or none of this connection's business any more.
+    pub(super) fn let_go(&self, hold: Hold) -> Option<Hold> {
+        let mut held = self.link.as_ref()?.held.lock();
+        (held.last == hold && self.outbound.detach()).then(|| held.pass_to(Holder::Keeper))
+    }
+
+    /// Takes the session from whoever has it, for a client that has come back. `None` when it is over, or
+    /// stored.
+    pub(super) fn claim(&self) -> Option<Hold> {
+        let mut held = self.link.as_ref()?.held.lock();
+        let is_there = matches!(held.by, Holder::Connection | Holder::Keeper);
+        (is_there && self.outbound.detach()).then(|| held.pass_to(Holder::Keeper))
+    }
+
+    /// Gives the session that was [claimed](Self::claim) to its new connection, and how many of the
+    /// client's messages have taken effect. `None` when another client has been faster.
+    pub(super) fn take_up(
+        &self,
+        hold: Hold,
+        received: u64,
+    ) -> Option<Result<(Hold, u64), AttachError>> {
+        let mut held = self.link.as_ref()?.held.lock();
+        if held.last != hold {
+            return None;
+        }
+        let settled = match self.outbound.attach(received) {
+            Ok(settled) => settled,
+            Err(error) => return Some(Err(error)),
+        };
+        Some(Ok((held.pass_to(Holder::Connection), settled)))
+    }
+
+    /// The session is over. `false` when that is not for this hold to say.
+    pub(super) fn finish(&self, hold: Hold) -> bool {
+        if let Some(link) = &self.link {
+            let mut held = link.held.lock();
+            if held.last != hold {
+                return false;
+            }
+            held.pass_to(Holder::Nobody);
+            link.settled.notify_waiters();
+        }
+        self.outbound.end();
+        true
+    }
+
+    /// Takes the session out of everybody's hands, so that it can be stored. `false` when there is none.
+    pub(crate) fn freeze(&self) -> bool {
+        let Some(link) = &self.link else { return false };
+        let mut held = link.held.lock();
+        match held.by {
+            Holder::Connection | Holder::Keeper => {
+                held.pass_to(Holder::Drain);
+                true
+            }
+            Holder::Drain => true,
+            Holder::Nobody => false,
+        }
+    }
+
+    /// A message of the client's has settled, or never came to anything; or the session is over for it.
+    pub(crate) fn has_settled(&self) {
+        if let Some(link) = &self.link {
+            link.settled.notify_waiters();
+        }
+    }
+
+    /// The row that told of the session is gone.
+    pub(crate) fn row_is_gone(&self) {
+        if let Some(link) = &self.link {
+            link.held.lock().has_row = false;
+            link.settled.notify_waiters();
+        }
+    }
+
+    /// Waits until all that the client's last connection handed over has settled and no row tells of the
+    /// session, or it is over.
+    pub(super) async fn settled(&self) {
+        let Some(link) = &self.link else { return };
+        loop {
+            // Enlisted before the look: what settles in between rings.
+            let rings = link.settled.notified();
+            tokio::pin!(rings);
+            rings.as_mut().enable();
+            let (is_over, has_row) = {
+                let held = link.held.lock();
+                (held.by == Holder::Nobody, held.has_row)
+            };
+            if is_over || !has_row && self.outbound.is_settled() {
+                return;
+            }
+            rings.await;
+        }
+    }
+}

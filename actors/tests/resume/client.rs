@@ -1,0 +1,195 @@
+//! A client as `docs/protocol.md` has it, without a socket: it counts, keeps, and comes back.
+
+use std::collections::VecDeque;
+use std::task::Poll;
+use std::time::Duration;
+
+use abide::testing::World;
+use abide::{
+    Close, ConnectError, ConnectRequest, Connection, Deadline, Incoming, Outgoing, Resumption,
+    Runtime, Token, Welcome,
+};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// See the module's documentation.
+pub(crate) struct Client {
+    pub(crate) name: String,
+    pub(crate) connection: Option<Connection>,
+    pub(crate) welcome: Welcome,
+    /// Messages got, in order, in this session.
+    pub(crate) got: Vec<String>,
+    /// How many messages it has got, and was told that it will not get.
+    pub(crate) count: u64,
+    /// Messages that no ack has counted yet; the first of them has the number `acked` + 1.
+    kept: VecDeque<String>,
+    pub(crate) acked: u64,
+    /// Of those that are kept, how many this connection was given.
+    given: usize,
+    is_readable: bool,
+    pub(crate) close: Option<Close>,
+}
+
+/// Asks for a session.
+pub(crate) async fn connect(
+    node: &Runtime,
+    name: &str,
+    resumption: Resumption,
+) -> Result<Connection, ConnectError> {
+    let target = node.target("ledger", "book")?;
+    let request = ConnectRequest {
+        query: name.to_owned(),
+        resumption,
+        ..ConnectRequest::default()
+    };
+    node.connect(&target, request, Deadline::after(DEADLINE))
+        .await
+}
+
+impl Client {
+    pub(crate) async fn new(world: &World, name: &str) -> Self {
+        Self::of(world.runtime(), name).await
+    }
+
+    pub(crate) async fn of(node: &Runtime, name: &str) -> Self {
+        let connection = connect(node, name, Resumption::New).await.unwrap();
+        let welcome = connection.welcome().unwrap();
+        assert!(!welcome.resumed && welcome.reset.is_none() && welcome.received == 0);
+        Self {
+            name: name.to_owned(),
+            connection: Some(connection),
+            welcome,
+            got: Vec::new(),
+            count: 0,
+            kept: VecDeque::new(),
+            acked: 0,
+            given: 0,
+            is_readable: true,
+            close: None,
+        }
+    }
+
+    pub(crate) fn token(&self) -> Token {
+        self.welcome.token.clone()
+    }
+
+    pub(crate) fn resumption(&self) -> Resumption {
+        Resumption::Resume {
+            token: self.token(),
+            received: self.count,
+        }
+    }
+
+    /// Comes back, and does what the welcome says. `false`: it was a reset, and it begins anew.
+    pub(crate) async fn resume(&mut self, world: &World) -> bool {
+        self.resume_on(world.runtime()).await
+    }
+
+    pub(crate) async fn resume_on(&mut self, node: &Runtime) -> bool {
+        let connection = connect(node, &self.name, self.resumption()).await.unwrap();
+        self.welcomed(connection)
+    }
+
+    fn welcomed(&mut self, connection: Connection) -> bool {
+        self.welcome = connection.welcome().unwrap();
+        self.connection = Some(connection);
+        (self.given, self.is_readable, self.close) = (0, true, None);
+        if !self.welcome.resumed {
+            assert_eq!(self.welcome.received, 0);
+            self.forget();
+            return false;
+        }
+        self.acknowledged(self.welcome.received);
+        true
+    }
+
+    fn acknowledged(&mut self, number: u64) {
+        let more = number.checked_sub(self.acked).expect("an ack never falls");
+        let more = usize::try_from(more).unwrap();
+        assert!(
+            more <= self.kept.len(),
+            "more is acknowledged than was sent"
+        );
+        self.kept.drain(..more);
+        self.given = self.given.saturating_sub(more);
+        self.acked = number;
+    }
+
+    /// Begins to count and to keep anew.
+    pub(crate) fn forget(&mut self) {
+        (self.got, self.kept) = (Vec::new(), VecDeque::new());
+        (self.count, self.acked, self.given) = (0, 0, 0);
+    }
+
+    /// The network is gone.
+    pub(crate) fn cut(&mut self) {
+        self.connection = None;
+    }
+
+    /// Sends when there is a connection that takes it, keeps it in any case.
+    pub(crate) fn send(&mut self, text: impl Into<String>) {
+        self.kept.push_back(text.into());
+        self.give();
+    }
+
+    /// How many of its messages nobody has acknowledged.
+    pub(crate) fn unacknowledged(&self) -> usize {
+        self.kept.len()
+    }
+
+    fn give(&mut self) {
+        while self.is_readable
+            && let Some(text) = self.kept.get(self.given)
+            && let Some(connection) = &mut self.connection
+        {
+            self.given += 1;
+            match connection.deliver(text.as_str().into()) {
+                Incoming::Accepted => self.is_readable = false,
+                Incoming::Ignored => {}
+                Incoming::Answered(_) => panic!("it would not be counted"),
+            }
+        }
+    }
+
+    /// Takes what is there, gives what it has, and acknowledges up to `acknowledge`.
+    pub(crate) async fn pump(&mut self, acknowledge: bool) {
+        // Let the object do what it can without time passing.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        loop {
+            self.give();
+            let Some(connection) = &mut self.connection else {
+                return;
+            };
+            let polled = std::future::poll_fn(|cx| Poll::Ready(connection.poll_outgoing(cx)));
+            match polled.await {
+                Poll::Ready(Outgoing::Frame(frame)) => {
+                    self.count += 1;
+                    self.got.push(frame.as_text().unwrap().to_owned());
+                }
+                Poll::Ready(Outgoing::Skip(n)) => self.count += n,
+                Poll::Ready(Outgoing::Ack(number)) => self.acknowledged(number),
+                Poll::Ready(Outgoing::Readable) => self.is_readable = true,
+                Poll::Ready(Outgoing::Control(_)) => {}
+                Poll::Ready(Outgoing::Close(close)) => {
+                    self.close = Some(close.clone());
+                    let connection = self.connection.take().unwrap();
+                    connection.closed(close);
+                    return;
+                }
+                Poll::Pending => break,
+            }
+        }
+        let count = self.count;
+        if acknowledge && let Some(connection) = &mut self.connection {
+            connection.acknowledge(count).unwrap();
+        }
+    }
+
+    /// Pumps until the object has had time for everything.
+    pub(crate) async fn settle(&mut self) {
+        for _ in 0..40 {
+            self.pump(true).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
