@@ -179,22 +179,13 @@ impl Presence {
         staged: &[Arc<Change>],
         see: impl FnOnce(&Roster) -> T,
     ) -> T {
-        let known = self.0.lock();
-        let Some(known) = &*known else {
-            let mut roster = Roster::default();
-            staged
-                .iter()
-                .for_each(|change| roster.take(change, sessions));
-            return see(&roster);
+        let mut known = self.0.lock();
+        let Some(known) = &mut *known else {
+            return Roster::default().seen_after(staged.iter().cloned(), sessions, see);
         };
         let pending = known.pending.iter().filter_map(Weak::upgrade);
-        let mut ahead = pending.chain(staged.iter().cloned()).peekable();
-        if ahead.peek().is_none() {
-            return see(known.board.roster());
-        }
-        let mut roster = known.board.roster().clone();
-        ahead.for_each(|change| roster.take(&change, sessions));
-        see(&roster)
+        let ahead = pending.chain(staged.iter().cloned());
+        known.board.roster_mut().seen_after(ahead, sessions, see)
     }
 
     /// What is to be told to whom now; `None` when it is not due.

@@ -122,6 +122,11 @@ impl Board {
         &self.roster
     }
 
+    /// To look at what it would be, only: watchers are told nothing of it.
+    pub(super) fn roster_mut(&mut self) -> &mut Roster {
+        &mut self.roster
+    }
+
     pub(super) fn clients_may(&self) -> bool {
         self.clients_may
     }

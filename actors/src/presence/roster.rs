@@ -49,7 +49,7 @@ impl fmt::Debug for Member {
 }
 
 /// The members, in the order they came. A member is held by its sessions.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct Roster {
     members: BTreeMap<Turn, Member>,
     by_id: HashMap<Arc<str>, Turn>,
@@ -80,9 +80,37 @@ impl Roster {
         self.size_bytes
     }
 
+    /// Looks at what it would be after these changes. They are made and taken back one by one: a copy
+    /// would cost each turn of a crowded object the whole crowd.
+    pub(super) fn seen_after<T>(
+        &mut self,
+        changes: impl Iterator<Item = Arc<Change>>,
+        sessions: &SessionSet,
+        see: impl FnOnce(&Self) -> T,
+    ) -> T {
+        let mut before = Vec::new();
+        for change in changes {
+            if let Some(session) = change.session() {
+                let place = self.place(session.id);
+                let place =
+                    place.map(|(place, member, state)| (place, member.id.clone(), state.clone()));
+                before.push((session.id, place));
+                self.take(&change, sessions);
+            }
+        }
+        let seen = see(self);
+        for (session, place) in before.into_iter().rev() {
+            match place {
+                Some((place, id, state)) => self.put_back(session, place, id, state),
+                None => _ = self.absent(session),
+            }
+        }
+        seen
+    }
+
     /// Takes over a change, unless its session is not on the object. `ClientsMay` and watching are
     /// no part of who is here.
-    pub(super) fn take(&mut self, change: &Change, sessions: &SessionSet) {
+    fn take(&mut self, change: &Change, sessions: &SessionSet) {
         match change {
             Change::Present { session, id, state } if sessions.contains(session.id) => {
                 self.present(session.id, id.clone(), state.clone());

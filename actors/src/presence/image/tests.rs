@@ -98,6 +98,44 @@ async fn who_was_here_is_here_again_in_whatever_order_they_come() {
     }
 }
 
+/// What a turn sees of what is under way leaves no trace, whatever that is.
+#[tokio::test]
+async fn to_look_ahead_changes_nothing() {
+    let mut random = fastrand::Rng::with_seed(7);
+    let house = House::new();
+    let sessions: Vec<_> = (1..=6).map(|id| house.enter(id)).collect();
+    let presence = house.sessions.presence();
+    let images = || {
+        sessions
+            .iter()
+            .map(|session| presence.image(session))
+            .collect::<Vec<_>>()
+    };
+    for step in 0..500 {
+        let changes: Vec<_> = (0..random.usize(0..6))
+            .map(|_| Arc::new(random_change(&mut random, &sessions)))
+            .collect();
+        let before = (house.members(), images());
+        let ahead = presence.view(&house.sessions, &changes, |roster| {
+            roster.members().cloned().collect::<Vec<_>>()
+        });
+        assert_eq!((house.members(), images()), before, "step {step}");
+        changes.iter().for_each(|change| house.show(change));
+        let ahead: Vec<_> = ahead.iter().map(|member| format!("{member:?}")).collect();
+        assert_eq!(house.members(), ahead, "step {step}");
+    }
+}
+
+fn random_change(random: &mut fastrand::Rng, sessions: &[Arc<SessionCore>]) -> Change {
+    let session = &sessions[random.usize(0..sessions.len())];
+    let key = format!("key{}", random.u8(0..3));
+    match random.u8(0..4) {
+        0 => Change::Absent(session.clone()),
+        1 => Change::present(session, None, &random.u8(..)).unwrap(),
+        _ => Change::present(session, Some(&key), &random.u8(..)).unwrap(),
+    }
+}
+
 /// Rows that do not fit together must not stop an object.
 #[tokio::test]
 async fn images_that_contradict_each_other_are_all_taken() {
