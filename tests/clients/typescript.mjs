@@ -1,5 +1,5 @@
 // Our own client, `clients/typescript` as it is built, in a browser: what only a browser does to a
-// session. A page that is loaded again goes on with its session, one that is left ends it at once, a
+// session, and its EventSource. A page that is loaded again goes on with its session, one that is left ends it at once, a
 // tab that is duplicated does not take it over; and all of it through a restart of the server.
 import { readFile } from "node:fs/promises";
 import { Chatter } from "./lib/chatter.mjs";
@@ -39,6 +39,17 @@ await main(async () => {
   expect(copy === "{}", `a page in use leaves its token in the storage, where a duplicated tab finds it: ${copy}`);
   ok("a duplicated tab finds no token");
 
+  const fed = await visit("Fay", "undefined");
+  await fed.evaluate(`{
+    globalThis.fed = { lines: [], welcomes: 0 };
+    const feed = client.object("chat", "room").feed({ query: { name: "Fay" } });
+    feed.on("welcome", () => (fed.welcomes += 1));
+    feed.on("message", (data) => JSON.parse(data).type === "line" && fed.lines.push(JSON.parse(data).text));
+  }`);
+  await until("the feed is there", () => fed.evaluate("fed.welcomes === 1"));
+  await says(page, "to the feed");
+  await until("the feed has the line", () => fed.evaluate('fed.lines.includes("to the feed")'));
+
   await abide.drain();
   await until("the page notices", () => page.evaluate('session.state === "reconnecting"'));
   await abide.start();
@@ -46,6 +57,11 @@ await main(async () => {
   expect(await page.evaluate("session.id") === id, "the session did not live through the restart");
   expect(await page.evaluate("resets.length") === 0, "the restart was a reset");
   ok("a restart of the server is no end of it");
+
+  await until("the feed is back", () => fed.evaluate("fed.welcomes === 2"));
+  await says(page, "to the feed again");
+  await until("the feed has that line too", () => fed.evaluate('fed.lines.includes("to the feed again")'));
+  ok("a feed over the browser's EventSource hears the room, before and after the restart");
 
   const eve = await visit("Eve", "undefined");
   await says(eve, "for a moment");
@@ -74,7 +90,8 @@ async function visit(name, storage) {
 async function enter(page, name, storage) {
   await page.evaluate(`import("/_client/index.js").then(({ createClient }) => {
     globalThis.resets = [];
-    globalThis.session = createClient({ url: location.origin }).object("chat", "room").session({ query: { name: "${name}" }, storage: ${storage} });
+    globalThis.client = createClient({ url: location.origin });
+    globalThis.session = client.object("chat", "room").session({ query: { name: "${name}" }, storage: ${storage} });
     session.on("reset", (event) => resets.push(event.reason));
   })`);
   await until(`${name} is in`, () => page.evaluate('session.state === "open"'));

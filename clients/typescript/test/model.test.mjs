@@ -13,7 +13,7 @@ import { Machine } from "./lib/machine.mjs";
 import { ProtocolServer, SKIPPED } from "./lib/protocol.mjs";
 
 const STEPS = 300;
-const SEEDS = Number(process.env.SEEDS ?? 2_000);
+const SEEDS = Number(process.env.SEEDS ?? 1_000);
 
 class World {
   constructor(seed) {
