@@ -32,6 +32,7 @@ export type Action =
   | { do: "saved"; messages: Outgoing[] }
   | { do: "reset"; reason: ResetReason; unsaved: (Outgoing & Unsaved)[] }
   | { do: "presence"; message: Control }
+  | { do: "problem"; problem: Problem }
   | { do: "closed"; code: number; reason: string; problem: Problem | undefined; unsaved: (Outgoing & Unsaved)[] };
 
 export interface ConnectionOptions {
@@ -157,6 +158,8 @@ export class Connection {
   message(message: Data, now: number): void {
     if (this.#phase !== "connecting" && this.#phase !== "open") return;
     this.#pingsUnanswered = 0;
+    // The close would have followed at once: it was about one message and not about the session.
+    this.#refusal = undefined;
     try {
       const parsed = read(message);
       if ("control" in parsed) this.#control(parsed.control, now);
@@ -239,6 +242,7 @@ export class Connection {
         return this.#welcome(message, now);
       case "error":
         this.#refusal = problemOf(message, 0);
+        if (!isFirst) this.#act({ do: "problem", problem: this.#refusal });
         return;
       default:
         if (isFirst) throw new ProtocolError(`'${message.type}' before the welcome`);

@@ -6,7 +6,7 @@ import { Connection, type Action, type ConnectionImage, type ResetReason, type S
 import { Events } from "./events.js";
 import type { Outgoing, OutboxLimits, Unsaved } from "./outbox.js";
 import { Presence, type PresenceChange } from "./presence.js";
-import { AbideError, type Problem } from "./problem.js";
+import { AbideError } from "./problem.js";
 import { listen } from "./wakeups.js";
 import { ProtocolError, type Data } from "./wire.js";
 
@@ -77,6 +77,8 @@ export interface SessionEvents {
   saved: { readonly unsaved: number };
   reset: ResetEvent;
   presence: PresenceChange;
+  /** The server refused something in the session, such as `present` where the object does not allow it. */
+  problem: AbideError;
   close: CloseEvent;
 }
 
@@ -247,6 +249,8 @@ export class Session<PresenceState = unknown> {
         return this.#events.emit("saved", { unsaved: this.unsaved });
       case "presence":
         return this.#presence(() => this.presence.apply(action.message));
+      case "problem":
+        return this.#events.emit("problem", new AbideError(action.problem));
       case "reset": {
         this.#presence(() => this.presence.clear());
         const unsaved = this.#handBack(action.unsaved, `the session is over (${action.reason})`);
@@ -256,7 +260,7 @@ export class Session<PresenceState = unknown> {
         this.#stopListening();
         const { code, reason } = action;
         const unsaved = this.#handBack(action.unsaved, `the session was closed (${code} ${reason})`);
-        const problem = action.problem && new AbideError(action.problem satisfies Problem);
+        const problem = action.problem && new AbideError(action.problem);
         return this.#events.emit("close", { code, reason, problem, unsaved });
       }
     }

@@ -144,6 +144,14 @@ test("a refusal ends it with the problem; one for now is tried again, not sooner
   assert.equal(only(later.passes(1), "connect").length, 1);
 });
 
+test("a problem in a session that goes on is told, and is not why it ends later", () => {
+  const machine = Machine.open();
+  const actions = machine.control({ type: "error", code: "presence-refused", status: 403, title: "", detail: "no", effect: "none", retry_after_ms: 9_000 });
+  assert.equal(only(actions, "problem")[0].problem.code, "presence-refused");
+  machine.gets("goes on");
+  assert.equal(only(machine.loses(4000, "game over"), "closed")[0].problem, undefined);
+});
+
 test("by its close code a connection is made again, or not", () => {
   for (const code of [1001, 1005, 1006, 1011, 1012, 1013, 1014, 1015]) {
     const machine = Machine.open();
