@@ -73,6 +73,12 @@ describe("the real server", { skip: BINARY ? false : "ABIDE_BIN names no binary"
       await writeFile(join(folder, "abide.d.ts"), execFileSync(BINARY, ["types"]));
       await copyFile(here("../../../src/typescript/every_form.d.ts"), join(folder, "every_form.d.ts"));
       await writeFile(join(folder, "usage.ts"), usage);
+      // The blocks of the pages that are whole programs.
+      for (const [at, page] of ["../README.md", "../../../README.md", "../../../docs/clients.md"].entries()) {
+        const blocks = [...(await readFile(here(page), "utf8")).matchAll(/^```ts\n(.*?)^```$/gms)];
+        const [program] = blocks.map(([, code]) => code).filter((code) => code.includes('from "abide-client"'));
+        await writeFile(join(folder, `page-${at}.ts`), program);
+      }
       await writeFile(join(folder, "package.json"), '{ "type": "module" }');
       await writeFile(join(folder, "tsconfig.json"), JSON.stringify({
         compilerOptions: { strict: true, noEmit: true, module: "NodeNext", target: "ES2022", lib: ["ES2022", "DOM"], types: [], paths: { "abide-client": [here("../dist/index.d.ts")] } },
