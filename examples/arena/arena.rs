@@ -6,15 +6,17 @@
 use abide::prelude::*;
 
 use crate::best::{Best, Line};
-use crate::lobby::{LOBBY, Lobby};
 use crate::pace::{Pace, Stats};
 use crate::protocol::{self, Event, Request};
 use crate::room::Room;
 use crate::saved;
-use crate::world::rules::TICK;
+use crate::world::rules::TICKS_PER_SECOND;
 
 /// The code that tells a client that another one has taken its ship: it should not come back.
 const TAKEN_OVER: u16 = 4_001;
+
+/// Steps that are made up for after a hiccup: players step their ships in real time, so the room does.
+const CATCH_UP: u32 = 4;
 
 /// A room.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -38,17 +40,12 @@ impl Arena {
     /// How punctual the room is, and how much is in it.
     #[call]
     fn stats(&self) -> Stats {
-        let (ticks, late_ms_p50, late_ms_p99, late_ms_max) = self.pace.late_ms();
         let (players, ships, rows) = self.room.as_ref().map_or((0, 0, 0), Room::counts);
         Stats {
             players,
             ships,
             rows,
-            ticks,
-            missed: self.pace.missed(),
-            late_ms_p50,
-            late_ms_p99,
-            late_ms_max,
+            pace: self.pace.figures(),
         }
     }
 
@@ -65,19 +62,11 @@ impl Arena {
         }
         room.view.sectors.resend(&ctx.sessions());
         room.view.room.resend(&ctx.sessions());
-        if ctx.session_count() > 0 {
-            ctx.set_tick(Tick::every(TICK).always());
-        }
+        ctx.set_tick(Tick::per_second(TICKS_PER_SECOND).catch_up(CATCH_UP));
         Ok(())
     }
 
-    fn connected(
-        &mut self,
-        ctx: &mut Context<Self>,
-        session: &Session,
-        _request: &ConnectRequest,
-    ) -> Result<(), CallError> {
-        ctx.set_tick(Tick::every(TICK).always());
+    fn connected(&mut self, session: &Session, _request: &ConnectRequest) -> Result<(), CallError> {
         let Some(room) = &mut self.room else {
             return Ok(());
         };
@@ -114,27 +103,31 @@ impl Arena {
         Ok(())
     }
 
-    fn disconnected(&mut self, session: &Session, _close: &Close) {
-        if let Some(room) = &mut self.room {
-            room.leave(session.id());
+    fn disconnected(
+        &mut self,
+        ctx: &mut Context<Self>,
+        session: &Session,
+        _close: &Close,
+    ) -> Result<(), CallError> {
+        let Some(room) = &mut self.room else {
+            return Ok(());
+        };
+        room.leave(session.id());
+        // The last one turns off the light: without sessions there are no more ticks to tell of it.
+        if room.is_deserted() {
+            room.tell_the_lobby(ctx)?;
         }
+        Ok(())
     }
 
-    fn tick(&mut self, ctx: &mut Context<Self>) -> Result<(), ActorError> {
-        self.pace.note(ctx.now());
+    fn tick(&mut self, ctx: &mut Context<Self>, ticked: &Ticked) -> Result<(), ActorError> {
+        self.pace.note(ticked);
         let Some(room) = &mut self.room else {
             return Ok(());
         };
         room.step(ctx)?;
-        if let Some(players) = room.news_for_the_lobby()
-            && let Some(name) = ctx.name().map(str::to_owned)
-        {
-            ctx.send::<Lobby>(LOBBY).report(name, players)?;
-        }
-        if room.is_empty() && ctx.session_count() == 0 {
-            // Nobody to fly for: the room may passivate.
-            ctx.set_tick(None);
-            self.pace.stop();
+        if room.has_news_for_the_lobby() {
+            room.tell_the_lobby(ctx)?;
         }
         Ok(())
     }

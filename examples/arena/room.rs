@@ -4,6 +4,7 @@ use abide::prelude::*;
 
 use crate::arena::take_over;
 use crate::best::Best;
+use crate::lobby::{LOBBY, Lobby};
 use crate::protocol::{Event, checked_name, checked_token};
 use crate::saved;
 use crate::seats::{SEATS_MAX, Seat, Seats};
@@ -175,32 +176,49 @@ impl Room {
     /// When the row cannot be staged.
     pub(crate) fn save(&mut self, ctx: &mut Context<crate::arena::Arena>) -> Result<(), CallError> {
         self.best.stage(ctx)?;
-        if self.has_saved || !self.is_empty() {
+        let has_ships = self.seats.len() > 0;
+        if self.has_saved || has_ships {
             saved::stage(ctx, &self.world, &self.seats)?;
         }
-        self.has_saved = !self.is_empty();
+        self.has_saved = has_ships;
         Ok(())
     }
 
-    /// The number of players, when it is time to tell the lobby.
-    pub(crate) fn news_for_the_lobby(&mut self) -> Option<u32> {
-        let players = u32::try_from(self.seats.here()).unwrap_or(u32::MAX);
+    /// Whether it is time to tell the lobby: something has changed, or it might forget the room.
+    pub(crate) fn has_news_for_the_lobby(&self) -> bool {
         let (told, at) = self.told;
-        let due = if players == told {
+        let due = if self.players() == told {
             LOBBY_AGAIN_TICKS
         } else {
             LOBBY_TICKS
         };
-        let is_due = self.world.tick.saturating_sub(at) >= due && (players, told) != (0, 0);
-        is_due.then(|| {
-            self.told = (players, self.world.tick);
-            players
-        })
+        self.world.tick.saturating_sub(at) >= due && (self.players(), told) != (0, 0)
     }
 
-    /// Nobody plays and nobody's ship waits.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.seats.len() == 0
+    /// Tells the lobby how many play here.
+    ///
+    /// # Errors
+    /// When the message cannot be staged.
+    pub(crate) fn tell_the_lobby(
+        &mut self,
+        ctx: &mut Context<crate::arena::Arena>,
+    ) -> Result<(), CallError> {
+        // One that is only known by its id could not be found by anybody.
+        let Some(name) = ctx.name().map(str::to_owned) else {
+            return Ok(());
+        };
+        let players = self.players();
+        self.told = (players, self.world.tick);
+        ctx.send::<Lobby>(LOBBY).report(name, players)
+    }
+
+    /// Nobody plays any more, and the lobby does not know.
+    pub(crate) fn is_deserted(&self) -> bool {
+        self.players() == 0 && self.told.0 != 0
+    }
+
+    fn players(&self) -> u32 {
+        u32::try_from(self.seats.here()).unwrap_or(u32::MAX)
     }
 
     /// Players, ships and rows.

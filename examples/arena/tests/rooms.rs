@@ -269,7 +269,8 @@ fn a_room_without_anybody_costs_nothing() {
         drop(ada);
         world.advance(Duration::from_secs(90)).await;
         assert_eq!(world.runtime().stats().activations, 0);
+        // Its ship has been saved, and waits for as long as nobody is there to see it.
         let stats = world.actor::<Arena>("duel").stats().await.unwrap();
-        assert_eq!((stats.players, stats.ships), (0, 0));
+        assert_eq!((stats.players, stats.ships), (0, 1));
     });
 }
