@@ -57,7 +57,7 @@ await main(async () => {
   for (const [at, page] of players.entries()) {
     const after = await until("the page is back by itself", async () => {
       const seen = await look(page);
-      return seen.connection === "open" && seen.own && seen;
+      return seen.connection === "open" && seen.own && seen.name && seen;
     }, PATIENCE);
     // Positions are saved every two seconds, points of a ship with them.
     expect(after.name === before[at].name, `${before[at].name} came back as ${after.name}`);
