@@ -135,6 +135,8 @@ impl Work {
             }
             self.note_settled(now);
             tokio::select! {
+                // Events first: what was acknowledged after a snapshot need not be in it.
+                biased;
                 event = events.next() => match event {
                     Some(event) => self.happened(event),
                     None => return self.fault(Fault::Unexpected("the session ended".to_owned())),

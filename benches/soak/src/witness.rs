@@ -94,6 +94,21 @@ enum Awaiting {
     Lines,
 }
 
+/// What an object says to a new session.
+struct Snapshot {
+    run: u32,
+    lines: u64,
+    upto: u64,
+    beyond: BTreeSet<u64>,
+}
+
+impl Snapshot {
+    /// Whether the object has heard this message of the client.
+    fn heard(&self, number: u64) -> bool {
+        number <= self.upto || self.beyond.contains(&number)
+    }
+}
+
 impl Witness {
     pub(crate) fn new(page: Arc<Mutex<Page>>, restarts: Arc<Restarts>) -> Self {
         Self {
@@ -151,16 +166,16 @@ impl Witness {
                 self.line(line, said).map(|()| Vec::new())
             }
             Some("s") => {
-                let run = number()
-                    .and_then(|n| u32::try_from(n).ok())
-                    .ok_or_else(unexpected)?;
-                let (lines, upto) = (
-                    number().ok_or_else(unexpected)?,
-                    number().ok_or_else(unexpected)?,
-                );
+                let run = number().and_then(|n| u32::try_from(n).ok());
+                let (lines, upto) = (number(), number());
                 let beyond = words.next().unwrap_or_default().split(',');
-                let beyond = beyond.filter_map(|word| word.parse().ok()).collect();
-                self.snapshot(run, lines, upto, &beyond)
+                let snapshot = Snapshot {
+                    run: run.ok_or_else(unexpected)?,
+                    lines: lines.ok_or_else(unexpected)?,
+                    upto: upto.ok_or_else(unexpected)?,
+                    beyond: beyond.filter_map(|word| word.parse().ok()).collect(),
+                };
+                self.snapshot(snapshot)
             }
             _ => Err(unexpected()),
         }
@@ -175,14 +190,14 @@ impl Witness {
                 )));
             }
         };
-        if line > last + 1 {
-            return Err(Fault::LinesLost { last, got: line });
-        }
         if line <= last {
             return Err(Fault::LineDoubled { last, got: line });
         }
         self.last = Some(line);
         self.lines += 1;
+        if line > last + 1 {
+            return Err(Fault::LinesLost { last, got: line });
+        }
         let known = *self.page.lock().lines.entry(line).or_insert(said);
         if known != said {
             return Err(Fault::LineChanged { line });
@@ -190,41 +205,41 @@ impl Witness {
         Ok(())
     }
 
-    fn snapshot(
-        &mut self,
-        run: u32,
-        lines: u64,
-        upto: u64,
-        beyond: &BTreeSet<u64>,
-    ) -> Result<Vec<u64>, Fault> {
-        if self.awaiting == Awaiting::Lines {
-            return Err(Fault::Unexpected(
-                "a snapshot in the middle of a session".to_owned(),
-            ));
-        }
-        if self.awaiting == Awaiting::Snapshot && !self.restarts.killed(self.born, run) {
-            return Err(Fault::ResetUnexplained {
-                born: self.born,
-                run,
-            });
-        }
-        if let Some(last) = self.last.filter(|last| *last > lines) {
-            return Err(Fault::ShownLost { last, lines });
-        }
-        let heard = |number: &u64| *number <= upto || beyond.contains(number);
-        let mut missing = (upto + 1..=self.sent).filter(|number| !heard(number));
-        if let Some(number) = missing.find(|number| !self.unacknowledged.contains(number)) {
-            return Err(Fault::AcknowledgedLost { number });
-        }
+    /// The messages to send again, and what is wrong; the accounts go on from here in any case.
+    fn snapshot(&mut self, snapshot: Snapshot) -> Result<Vec<u64>, Fault> {
+        let wrong = self.check(&snapshot);
         self.awaiting = Awaiting::Lines;
-        (self.last, self.born) = (Some(lines), run);
-        let (done, again): (Vec<u64>, Vec<u64>) = std::mem::take(&mut self.handed_back)
-            .into_iter()
-            .partition(heard);
+        (self.last, self.born) = (Some(snapshot.lines), snapshot.run);
+        let handed_back = std::mem::take(&mut self.handed_back).into_iter();
+        let (done, again): (Vec<u64>, Vec<u64>) =
+            handed_back.partition(|number| snapshot.heard(*number));
         for number in done {
             self.unacknowledged.remove(&number);
         }
-        Ok(again)
+        wrong.map(|()| again)
+    }
+
+    fn check(&self, snapshot: &Snapshot) -> Result<(), Fault> {
+        let (born, run) = (self.born, snapshot.run);
+        match self.awaiting {
+            Awaiting::Lines => {
+                let said = "a snapshot in the middle of a session".to_owned();
+                return Err(Fault::Unexpected(said));
+            }
+            Awaiting::Snapshot if !self.restarts.killed(born, run) => {
+                return Err(Fault::ResetUnexplained { born, run });
+            }
+            Awaiting::First | Awaiting::Snapshot => {}
+        }
+        let lines = snapshot.lines;
+        if let Some(last) = self.last.filter(|last| *last > lines) {
+            return Err(Fault::ShownLost { last, lines });
+        }
+        let mut missing = (1..=self.sent).filter(|number| !snapshot.heard(*number));
+        match missing.find(|number| !self.unacknowledged.contains(number)) {
+            Some(number) => Err(Fault::AcknowledgedLost { number }),
+            None => Ok(()),
+        }
     }
 
     /// Whether everything sent is known to be durable.
