@@ -47,19 +47,16 @@ pub struct Object {
 
 impl Object {
     /// A call: any method, which may write.
-    #[must_use]
     pub fn call(&self, method: &str) -> Call {
         Call::post(self, method)
     }
 
     /// A read: a method that changes nothing, and that is repeated without a second thought.
-    #[must_use]
     pub fn read(&self, method: &str) -> Call {
         Call::get(self, method)
     }
 
     /// A session, to be [opened](SessionBuilder::open).
-    #[must_use]
     pub fn session(&self) -> SessionBuilder {
         SessionBuilder::new(self)
     }

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
 use super::machine::{Command, Failure, Time};
-use super::socket::{Happened, Socket};
+use super::socket::{Happened, Reading, Socket};
 use super::{Event, Owner, Shared};
 use crate::address::Address;
 
@@ -194,7 +194,11 @@ fn poll(link: &mut Link, shared: &Shared, cx: &mut Context<'_>) -> Poll<Told> {
         Link::Open(socket) => {
             let mut machine = shared.machine.lock();
             // What is not told yet holds up the reading: that bounds what waits to be told.
-            let reading = !machine.has_event();
+            let reading = if machine.has_event() {
+                Reading::Held
+            } else {
+                Reading::On
+            };
             let now = shared.now();
             socket
                 .poll(cx, || machine.next_write(now), reading)

@@ -285,7 +285,7 @@ impl Machine {
                     self.begin_anew(ResetReason::Plain);
                 }
                 self.protocol = protocol.map(str::to_owned);
-                self.open(false, now);
+                self.open(State::Open { resumed: false }, now);
             }
             Style::Resumable if protocol == Some(PROTOCOL) => {
                 let until = now + self.settings.connect_timeout;
@@ -383,7 +383,8 @@ impl Machine {
         }));
     }
 
-    fn open(&mut self, resumed: bool, now: Time) {
+    /// Frames may go; `state` is what is told of it.
+    fn open(&mut self, state: State, now: Time) {
         self.begun = true;
         self.refusal = None;
         // The message that told it may have been lost with the connection.
@@ -399,7 +400,7 @@ impl Machine {
                 due: false,
             },
         };
-        self.tell_state(State::Open { resumed });
+        self.tell_state(state);
     }
 
     /// Asks whether anybody is there, and gives up when nobody has answered for too long.
@@ -500,10 +501,7 @@ impl Machine {
         }
     }
 
-    fn told_saved(&mut self, news: bool) {
-        if !news {
-            return;
-        }
+    fn tell_saved(&mut self) {
         let saved = Event::Saved {
             acknowledged: self.outgoing.acknowledged(),
             pending: self.outgoing.pending(),

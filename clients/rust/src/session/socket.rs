@@ -45,6 +45,14 @@ pub(super) enum Happened {
     Lost(Failure),
 }
 
+/// Whether a message may be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    On,
+    /// What is read already has to be told first.
+    Held,
+}
+
 impl Socket {
     /// Connects, and agrees on one of the subprotocols.
     pub(super) async fn open(
@@ -92,18 +100,18 @@ impl Socket {
     }
 
     /// Writes what `next` gives as fast as the connection takes it, and reads one message, if
-    /// `reading`.
+    /// reading is not held up.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
         mut next: impl FnMut() -> Option<Wire>,
-        reading: bool,
+        reading: Reading,
     ) -> Poll<Happened> {
         match self.poll_write(cx, &mut next) {
             Poll::Ready(Err(error)) => return Poll::Ready(Happened::Lost(failure(error))),
             Poll::Ready(Ok(())) | Poll::Pending => {}
         }
-        if !reading {
+        if reading == Reading::Held {
             return Poll::Pending;
         }
         Poll::Ready(match ready!(self.stream.poll_next_unpin(cx)) {

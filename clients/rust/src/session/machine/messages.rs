@@ -1,9 +1,9 @@
 //! The messages of the server, and what each does to the session.
 
-use super::outgoing::{FromTheFuture, Misfit};
+use super::outgoing::{FromTheFuture, Misfit, News};
 use super::{Link, Machine, Time};
 use crate::session::control::{FromServer, Received, Welcome};
-use crate::session::event::{Event, ResetReason};
+use crate::session::event::{Event, ResetReason, State};
 
 impl Machine {
     pub(super) fn received_resumable(&mut self, received: Received, now: Time) {
@@ -36,7 +36,8 @@ impl Machine {
                 return self.violated("a session was resumed that was never begun");
             }
             match self.outgoing.resume(welcome.received) {
-                Ok(news) => self.told_saved(news),
+                Ok(News::Some) => self.tell_saved(),
+                Ok(News::None) => {}
                 Err(misfit) => return self.violated(&misfit.to_string()),
             }
             // The handshake has told the server the count.
@@ -52,17 +53,19 @@ impl Machine {
         }
         self.token = Some(welcome.token);
         self.protocol = welcome.protocol;
-        self.open(welcome.resumed, now);
+        let resumed = welcome.resumed;
+        self.open(State::Open { resumed }, now);
         self.finish_if_possible(now);
     }
 
     fn control(&mut self, control: FromServer, now: Time) {
         match control {
             FromServer::Ack { n } => match self.outgoing.acknowledge(n) {
-                Ok(news) => {
-                    self.told_saved(news);
+                Ok(News::Some) => {
+                    self.tell_saved();
                     self.finish_if_possible(now);
                 }
+                Ok(News::None) => {}
                 Err(error) => self.violated(&Misfit::FromTheFuture(error).to_string()),
             },
             FromServer::Skip { n } => self.incoming.skipped(n, now),

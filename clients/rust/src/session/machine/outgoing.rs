@@ -42,6 +42,13 @@ struct Kept {
     teller: Teller,
 }
 
+/// Whether an acknowledgement says more than the ones before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum News {
+    Some,
+    None,
+}
+
 /// There is no room for one more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Full;
@@ -85,19 +92,23 @@ impl Outgoing {
     }
 
     /// The object has so many of this session; whether that is news.
-    pub(crate) fn acknowledge(&mut self, count: u64) -> Result<bool, FromTheFuture> {
+    pub(crate) fn acknowledge(&mut self, count: u64) -> Result<News, FromTheFuture> {
         if count > self.attempted {
             return Err(FromTheFuture {
                 attempted: self.attempted,
             });
         }
-        let news = count > self.acknowledged;
+        let news = if count > self.acknowledged {
+            News::Some
+        } else {
+            News::None
+        };
         self.settle(count, Assurance::Durable);
         Ok(news)
     }
 
     /// A new connection goes on behind `count`.
-    pub(crate) fn resume(&mut self, count: u64) -> Result<bool, Misfit> {
+    pub(crate) fn resume(&mut self, count: u64) -> Result<News, Misfit> {
         if count < self.acknowledged {
             return Err(Misfit::TakenBack {
                 acknowledged: self.acknowledged,
@@ -203,7 +214,7 @@ mod tests {
         let mut outgoing = Outgoing::new(BOUNDS);
         let mut receipts: Vec<_> = ["a", "b", "c"].map(|text| push(&mut outgoing, text)).into();
         assert_eq!(written(&mut outgoing), ["a", "b", "c"]);
-        assert_eq!(outgoing.resume(1), Ok(true));
+        assert_eq!(outgoing.resume(1), Ok(News::Some));
         assert_eq!(receipts[0].try_recv().unwrap(), Ok(Assurance::Durable));
         assert!(receipts[1].try_recv().is_err());
         assert_eq!(written(&mut outgoing), ["b", "c"]);
@@ -219,7 +230,7 @@ mod tests {
         assert_eq!(tried.try_recv().unwrap(), Err(Unsettled::Reset));
         assert!(untried.try_recv().is_err());
         assert_eq!(written(&mut outgoing), ["b"]);
-        assert_eq!(outgoing.acknowledge(1), Ok(true));
+        assert_eq!(outgoing.acknowledge(1), Ok(News::Some));
     }
 
     #[test]
@@ -253,8 +264,8 @@ mod tests {
         let _receipts = ["a", "b"].map(|text| push(&mut outgoing, text));
         outgoing.next();
         assert_eq!(outgoing.acknowledge(2), Err(FromTheFuture { attempted: 1 }));
-        assert_eq!(outgoing.acknowledge(1), Ok(true));
-        assert_eq!(outgoing.acknowledge(0), Ok(false), "late, and no news");
+        assert_eq!(outgoing.acknowledge(1), Ok(News::Some));
+        assert_eq!(outgoing.acknowledge(0), Ok(News::None), "late, and no news");
         assert_eq!(
             outgoing.resume(0),
             Err(Misfit::TakenBack { acknowledged: 1 })

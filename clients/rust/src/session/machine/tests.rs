@@ -325,7 +325,7 @@ fn a_presence_is_shown_again_on_every_connection_and_only_the_newest() {
     machine.present(Some(1.into()));
     machine.present(Some(2.into()));
     let shown = control::presence(Some(&2.into()));
-    assert_eq!(writes(&mut machine, NOW), [shown.clone()]);
+    assert_eq!(writes(&mut machine, NOW), std::slice::from_ref(&shown));
     lose(&mut machine);
     offered(&mut machine);
     machine.connected(Some(PROTOCOL), NOW);
