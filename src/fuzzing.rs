@@ -4,13 +4,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use abide_actors::ImageView;
+use abide_actors::{ImageView, Text};
 use abide_storage::{NAME_SIZE_MAX_BYTES, ObjectImage, Section, Timestamp};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::config::{Layer, default_file};
 use crate::http::fuzzing::if_none_match;
+use crate::protocol::session::{CONTROL_SIZE_MAX_BYTES, Inbound, Offer, escaped};
 use crate::protocol::{
     Address, DEADLINE, IDEMPOTENCY_KEY, ObjectFile, REQUEST_ID, RequestId, arguments_encoding,
     deadline, idempotency_key, reply_encoding, traceparent,
@@ -219,4 +221,45 @@ pub fn headers_seeds() -> Vec<Vec<u8>> {
         "\n\n\n\n;\n;,;",
     ];
     requests.map(|request| request.as_bytes().to_vec()).to_vec()
+}
+
+/// Texts of a client that speaks `abide.v1`, and what it offers in its handshake: understood or refused;
+/// any text comes back through the escape as it was, and none of ours reaches the application.
+pub fn session(data: &[u8]) {
+    let Ok(text) = Text::try_from(Bytes::copy_from_slice(data)) else {
+        return;
+    };
+    match Inbound::read(text.clone()) {
+        Ok(Inbound::Data(said)) => assert_eq!(escaped(said), text.clone().into_bytes()),
+        Ok(Inbound::Control(_)) => assert!(data.len() <= CONTROL_SIZE_MAX_BYTES),
+        Err(refused) => assert!(!refused.to_string().is_empty()),
+    }
+    let sent = Text::try_from(escaped(text.clone())).expect("an escape is a whole character");
+    assert_eq!(Inbound::read(sent), Ok(Inbound::Data(text.clone())));
+    for offered in [text.as_str(), &format!("abide.resume.{}", text.as_str())] {
+        let mut protocols = vec!["abide.v1".to_owned(), offered.to_owned()];
+        let offer = Offer::take(&mut protocols);
+        assert!(!matches!(offer, Offer::Plain | Offer::Incomplete));
+        assert!(protocols.iter().all(|left| !left.starts_with("abide.")));
+        if let Offer::Resume { token, received } = offer {
+            let again = format!("abide.resume.{token}.{received}");
+            let again = Offer::take(&mut vec!["abide.v1".to_owned(), again]);
+            assert_eq!(again, Offer::Resume { token, received });
+        }
+    }
+}
+
+/// Texts as clients send them, and what comes behind `abide.resume.`.
+#[must_use]
+pub fn session_seeds() -> Vec<Vec<u8>> {
+    let texts = [
+        "hello",
+        "\u{10}{\"type\":\"ack\",\"n\":12}",
+        "\u{10}{\"type\":\"ping\"}",
+        "\u{10}{\"type\":\"later\",\"more\":[1,{}]}",
+        "\u{10}\u{10}{}",
+        "\u{10}x",
+        "AQIDBAUGBwgHBwcHBwcHBwcHBwcHBwcHEjRWeA.17",
+    ];
+    texts.map(|text| text.as_bytes().to_vec()).to_vec()
 }

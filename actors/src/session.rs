@@ -30,6 +30,8 @@ pub use connection::{Connection, Incoming, Outgoing};
 pub use delivery::{Class, Delivery};
 pub(crate) use figures::Figures;
 pub(crate) use kept::{Restored, restore, store};
+#[cfg(feature = "fuzzing")]
+pub(crate) use kept::{fuzz_row, fuzz_seed};
 pub(crate) use link::Link;
 pub use outbound::FromTheFuture;
 pub(crate) use outbound::{Enqueued, Outbound};

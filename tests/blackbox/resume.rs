@@ -145,7 +145,14 @@ async fn the_escape_and_the_ping_work_as_specified() {
         .say("\u{10}{\"type\":\"ack\",\"n\":1,\"more\":[]}")
         .await;
     ada.socket.say("\u{10}\u{10}{}").await;
-    assert_eq!(ada.socket.text().await, "\u{10}\u{10}{}");
+    loop {
+        let text = ada.socket.text().await;
+        if text == "\u{10}\u{10}{}" {
+            break;
+        }
+        let json = text.strip_prefix('\u{10}').unwrap();
+        ada.obey(&serde_json::from_str(json).unwrap());
+    }
     ada.acknowledged(1).await;
     // What the object answers by itself is counted, too.
     ada.socket.say("ping").await;

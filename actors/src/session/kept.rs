@@ -26,6 +26,9 @@ use crate::registry::Limits;
 /// one that is too large. Bytes of keys and values.
 const COMMIT_BYTES: usize = 1 << 20;
 
+/// More messages than any session sees.
+const COUNT_MAX: u64 = 1 << 53;
+
 /// The value of a row, by the release of its shape. Never reorder: bincode numbers them.
 #[derive(Debug, Serialize, Deserialize)]
 enum Stored {
@@ -200,16 +203,27 @@ impl SessionRow {
         })
     }
 
+    /// What no release has stored would only show later, as a count that does not fit.
+    fn is_sound(&self) -> bool {
+        let counts = [self.sent, self.written, self.forgotten, self.received];
+        counts.into_iter().all(|count| count <= COUNT_MAX)
+            && self.written <= self.sent
+            && self.forgotten <= self.sent
+    }
+
     fn into_core(
         self,
         id: SessionId,
         limits: &Limits,
         memory: &Memory,
     ) -> Option<Arc<SessionCore>> {
+        if !self.is_sound() {
+            return None;
+        }
         let mut kept = Vec::with_capacity(self.kept.len());
         let mut last = self.forgotten;
         for StoredMessage { number, key, frame } in self.kept {
-            if number <= last || number > self.sent || self.written > self.sent {
+            if number <= last || number > self.sent {
                 return None;
             }
             last = number;
@@ -273,6 +287,58 @@ fn encoded(stored: &Stored) -> Bytes {
     let mut bytes = Vec::new();
     codec::encode(stored, &mut bytes).expect("numbers, texts and bytes always encode");
     bytes.into()
+}
+
+/// For the fuzzers: any bytes are a row or are refused, and what is restored is stored as it was.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz_row(row: &[u8]) {
+    let limits = Limits::default();
+    let memory = Memory::new(1 << 30);
+    let id = SessionId(7);
+    let of = |value: Bytes| vec![(key_of(id), value)];
+    let restored = restore(of(Bytes::copy_from_slice(row)), &limits, &memory);
+    assert_eq!(restored.sessions.len() + restored.unreadable.len(), 1);
+    let stored = |sessions: &[Arc<SessionCore>]| {
+        let batches = store(&SessionSet::default(), sessions, Timestamp(3));
+        let writes = batches.into_iter().flat_map(|batch| batch.writes);
+        writes
+            .filter_map(|write| match write {
+                Write::Put { key, value, .. } if !key.is_empty() => Some(value),
+                _ => None,
+            })
+            .next()
+    };
+    if let Some(first) = stored(&restored.sessions) {
+        let again = restore(of(first.clone()), &limits, &memory);
+        assert_eq!(stored(&again.sessions), Some(first));
+    }
+}
+
+/// A row for the fuzzers to begin with.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz_seed() -> Vec<u8> {
+    let message = |number, key: Option<&str>, frame: Frame| StoredMessage {
+        number,
+        key: key.map(Into::into),
+        frame: frame.into(),
+    };
+    encoded(&Stored::SessionV1(SessionRow {
+        secret: [7; SECRET_SIZE_BYTES],
+        place: 2,
+        tags: vec!["red".into(), "guest".into()],
+        attachment: Some(Blob(Bytes::from_static(b"\x01\x03ada"))),
+        protocol: Some("chat".into()),
+        rate: Some((5, 6)),
+        sent: 9,
+        written: 8,
+        forgotten: 6,
+        received: 4,
+        kept: vec![
+            message(7, None, "hello".into()),
+            message(9, Some("cursor"), vec![0xff].into()),
+        ],
+    }))
+    .to_vec()
 }
 
 #[cfg(test)]

@@ -96,7 +96,7 @@ pub(crate) async fn resume(
         return Err(FromTheFuture { sent }.into());
     }
     let Some(claimed) = core.claim() else {
-        return Ok(Err(Reset::Expired));
+        return not_there(node, Reset::Expired);
     };
     keep(node, &slot, core.clone(), claimed);
     if tokio::time::timeout_at(deadline.0, core.settled())
@@ -125,8 +125,16 @@ pub(crate) async fn resume(
         Some(Err(AttachError::FromTheFuture(error))) => Err(error.into()),
         Some(Err(AttachError::Over)) => Ok(Err(Reset::Expired)),
         None if core.outbound.has_ended() => Ok(Err(Reset::Expired)),
+        // The drain has taken it, and the next start gives it back.
+        None if node.is_draining() => Err(CallError::Draining.into()),
         None => Err(ConnectError::TakenOver),
     }
+}
+
+/// The client gets a new session; not on a node that drains, which may be about to store this one.
+fn not_there(node: &Node, reset: Reset) -> Result<Result<Connection, Reset>, ConnectError> {
+    node.refuse_when_draining()?;
+    Ok(Err(reset))
 }
 
 /// The session, if the object has it; stored ones are restored by activating the object.

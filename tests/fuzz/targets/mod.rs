@@ -70,6 +70,11 @@ pub(crate) const TARGETS: [Target; 13] = [
         seeds: abide::fuzzing::headers_seeds,
     },
     Target {
+        name: "session",
+        run: abide::fuzzing::session,
+        seeds: abide::fuzzing::session_seeds,
+    },
+    Target {
         name: "call_envelope",
         run: calls::run,
         seeds: calls::seeds,
@@ -96,11 +101,12 @@ pub(crate) const TARGETS: [Target; 13] = [
     },
 ];
 
-/// Values in the store's rows and in those of alarms.
+/// Values in the store's rows, in those of alarms, of messages and of sessions.
 fn codec(data: &[u8]) {
     abide_storage::fuzzing::codec(data);
     abide_actors::fuzzing::alarm_rows(data);
     abide_actors::fuzzing::send_rows(data);
+    abide_actors::fuzzing::session_rows(data);
 }
 
 fn codec_seeds() -> Vec<Vec<u8>> {
@@ -109,5 +115,6 @@ fn codec_seeds() -> Vec<Vec<u8>> {
         .into_iter()
         .chain(abide_actors::fuzzing::alarm_rows_seeds())
         .chain(abide_actors::fuzzing::send_rows_seeds())
+        .chain(abide_actors::fuzzing::session_rows_seeds())
         .collect()
 }
