@@ -52,20 +52,30 @@ pub(crate) enum Holder {
 const ONLY: Hold = Hold(0);
 
 impl Link {
+    /// Of a new session.
     pub(super) fn new(secret: Secret) -> Self {
-        Self::held_by(secret, Holder::Connection, false)
+        let held = Held {
+            last: ONLY,
+            by: Holder::Connection,
+            has_row: false,
+        };
+        Self::held(secret, held)
     }
 
     /// Of a session that a row told of.
     pub(super) fn restored(secret: Secret) -> Self {
-        Self::held_by(secret, Holder::Keeper, true)
+        let held = Held {
+            last: ONLY,
+            by: Holder::Keeper,
+            has_row: true,
+        };
+        Self::held(secret, held)
     }
 
-    fn held_by(secret: Secret, by: Holder, has_row: bool) -> Self {
-        let last = ONLY;
+    fn held(secret: Secret, held: Held) -> Self {
         Self {
             secret,
-            held: Mutex::new(Held { last, by, has_row }),
+            held: Mutex::new(held),
             settled: Notify::new(),
         }
     }

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::task::Poll;
 use std::time::Duration;
 
-use abide::testing::World;
-use abide::{
+use abide_actors::testing::World;
+use abide_actors::{
     Close, ConnectError, ConnectRequest, Connection, Deadline, Incoming, Outgoing, Resumption,
     Runtime, Token, Welcome,
 };

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use abide::Limits;
-use abide::testing::World;
+use abide_actors::Limits;
+use abide_actors::testing::World;
 
 use crate::client::Client;
 use crate::{Ledger, assert_whole, heard, world};
