@@ -186,10 +186,18 @@ impl Activation {
         ACTIVATION_BYTES + 2 * self.state.len() + self.scratch.capacity() + outgoing
     }
 
+    /// Has the object activated again after an end that is not of its own choice, if it ticks for sessions:
+    /// they wait, and no message need come.
+    fn keep_ticking(&self) {
+        if self.ticks.hold(&self.shared.slot.sessions) {
+            self.shared.node.activate_again(&self.shared.slot);
+        }
+    }
+
     /// **lossless-passivation**: leaves nothing staged and nothing held behind.
     async fn end(mut self, mut flow: Flow) {
-        if !matches!(flow, Flow::GoOn) && self.ticks.hold(&self.shared.slot.sessions) {
-            self.shared.node.activate_again(&self.shared.slot);
+        if !matches!(flow, Flow::GoOn) {
+            self.keep_ticking();
         }
         if matches!(flow, Flow::GoOn) && self.callbacks().deactivating {
             flow = match self.callback(Message::Deactivating).await {

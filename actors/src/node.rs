@@ -240,8 +240,8 @@ impl Node {
             });
     }
 
-    /// Activates an object again whose activation has failed while it ticked for its sessions: they wait,
-    /// and no message need come. After a moment, because it may fail again.
+    /// Activates an object again, if it still has sessions: nothing else need do it. After a moment, because
+    /// what has ended it may do so again.
     pub(crate) fn activate_again(self: &Arc<Self>, slot: &Arc<Slot>) {
         let (node, slot) = (self.clone(), slot.clone());
         self.tasks
@@ -251,7 +251,7 @@ impl Node {
                     () = tokio::time::sleep(TRY_AGAIN) => {}
                     () = node.drain_began() => return,
                 }
-                if !slot.sessions.is_empty() && !slot.is_live() {
+                if !slot.sessions.is_empty() {
                     let (reply, _nobody_waits) = oneshot::channel();
                     // A full mailbox has messages, and they activate it just as well.
                     drop(node.push(&slot.target, Envelope::Restore { reply }));

@@ -273,3 +273,26 @@ fn an_activation_that_failed_while_it_ticked_comes_back() {
         assert!(notes.len() > 20, "{notes:?}");
     });
 }
+
+/// The node wants the memory of the object, or rather has one activation too many.
+#[test]
+fn an_object_that_is_evicted_goes_on_ticking() {
+    let limits = Limits {
+        activations_max: 1,
+        ..Limits::default()
+    };
+    let builder = World::builder().actor::<Game>("game").limits(limits);
+    builder.run(async |world| {
+        let _player = world.connect("game", "a", "").await.unwrap();
+        begin(world, 0).await;
+        world.advance(TICK).await;
+        for _ in 0..3 {
+            world.actor::<Game>("b").ticks().await.unwrap();
+            world.advance(TICK / 4).await;
+        }
+        world.advance(Duration::from_secs(3)).await;
+        let notes = take_notes();
+        assert!(notes.contains(&"deactivating".to_owned()), "{notes:?}");
+        assert!(notes.len() > 15, "{notes:?}");
+    });
+}

@@ -97,6 +97,7 @@ impl Activation {
                 };
                 match next {
                     Poll::Ready(Envelope::Evict) => {
+                        self.keep_ticking();
                         self.ending = true;
                         continue;
                     }

@@ -307,3 +307,33 @@ fn thousands_of_keys_cost_no_more_each_than_a_few() {
     assert_eq!(sent[0], Outgoing::Skip(80_000));
     assert_eq!(sent.len(), 20_001);
 }
+
+/// Counts how often whoever polls is woken.
+#[derive(Default)]
+struct Woken(std::sync::atomic::AtomicUsize);
+
+impl std::task::Wake for Woken {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn whatever_there_is_to_do_wakes_the_transport() {
+    let outbound = resumable();
+    let woken = std::sync::Arc::new(Woken::default());
+    let waker = Waker::from(woken.clone());
+    let wakes = |act: &dyn Fn()| {
+        while outbound.poll(&Context::from_waker(&waker)).is_ready() {}
+        let before = woken.0.load(std::sync::atomic::Ordering::Relaxed);
+        act();
+        woken.0.load(std::sync::atomic::Ordering::Relaxed) - before
+    };
+    assert_eq!(wakes(&|| _ = outbound.send("one".into())), 1);
+    assert_eq!(wakes(&|| _ = outbound.control(text("two"))), 1);
+    assert_eq!(wakes(&|| outbound.begin_turn()), 0);
+    assert_eq!(wakes(&|| outbound.end_turn()), 1, "read the next one");
+    assert_eq!(wakes(&|| outbound.settle()), 1, "there is an ack to write");
+    assert_eq!(wakes(&|| outbound.pass()), 1, "and another");
+    assert_eq!(wakes(&|| outbound.close(Close::new(1000, ""))), 1);
+}
