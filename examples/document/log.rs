@@ -120,7 +120,7 @@ impl Log {
             .into_iter()
             .chain(updates.iter().map(|(_, update)| &update[..]))
         {
-            let applied = decode(update).and_then(|update| replica.apply(update));
+            let applied = decode(update).and_then(|update| replica.recall(update));
             applied.map_err(|problem| damaged(&problem.to_string()))?;
         }
         Ok(replica)

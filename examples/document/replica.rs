@@ -16,6 +16,8 @@ use super::wire::Malformed;
 /// Bits of a Yjs client number that JavaScript can hold exactly.
 const CLIENT_BITS: u32 = 53;
 
+const UNFIT: Malformed = Malformed::Content("the update fits no document");
+
 /// A Yjs document.
 #[derive(Debug, Default)]
 pub(crate) struct Replica(Doc);
@@ -51,6 +53,15 @@ impl Replica {
             .encode_state_as_update_v1(&StateVector::default())
     }
 
+    /// Takes in an update of one's own store, of which nobody has to be told.
+    ///
+    /// # Errors
+    /// When it contradicts itself.
+    pub(crate) fn recall(&mut self, update: Update) -> Result<(), Malformed> {
+        let applied = self.0.transact_mut().apply_update(update);
+        applied.map_err(|_| UNFIT)
+    }
+
     /// Takes in an update.
     ///
     /// # Errors
@@ -61,7 +72,7 @@ impl Replica {
         let mut transaction = self.0.transact_mut();
         let some_waited = transaction.has_missing_updates();
         let applied = transaction.apply_update(update);
-        applied.map_err(|_| Malformed::Content("the update fits no document"))?;
+        applied.map_err(|_| UNFIT)?;
         if transaction.has_missing_updates() {
             return Ok(News::Waits);
         }

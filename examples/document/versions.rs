@@ -173,7 +173,7 @@ impl Versions {
             .map_err(|problem| damaged(&problem.to_string()))?;
         // Nobody writes to it, so the number it would write under does not matter.
         let mut replica = Replica::new(0);
-        let applied = decode(&snapshot).and_then(|update| replica.apply(update));
+        let applied = decode(&snapshot).and_then(|update| replica.recall(update));
         applied.map_err(|problem| damaged(&problem.to_string()))?;
         Ok((Version::of(kept), replica))
     }
