@@ -79,11 +79,8 @@ impl Machine {
 impl std::fmt::Display for Misfit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::FromTheFuture(FromTheFuture { attempted }) => {
-                write!(
-                    f,
-                    "more was acknowledged than the {attempted} messages sent"
-                )
+            Self::FromTheFuture(FromTheFuture { written }) => {
+                write!(f, "more was acknowledged than the {written} messages sent")
             }
             Self::TakenBack { acknowledged } => {
                 write!(

@@ -1,11 +1,11 @@
 //! Frames on their way to the object: kept until it has them, numbered by being counted.
 //!
 //! ```text
-//!   1 … acknowledged │ … written │ … attempted │ … │
-//!       gone         │ on this   │ on earlier  │ never written
-//!                    │ connection│ connections │
+//!   1 … acknowledged │ … written                │ …
+//!       gone         │ may have taken effect    │ has not
 //! ```
-//! *written ≤ attempted*: a connection that resumes writes again what the one before has tried.
+//! A resume says exactly how many have taken effect, those on their way over the lost connection
+//! included: what was written beyond that has not, and is written again.
 
 use std::collections::VecDeque;
 
@@ -33,7 +33,6 @@ pub(crate) struct Outgoing {
     /// Counts since the session began.
     acknowledged: u64,
     written: u64,
-    attempted: u64,
 }
 
 #[derive(Debug)]
@@ -56,7 +55,7 @@ pub(crate) struct Full;
 /// An acknowledgement of what was never sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FromTheFuture {
-    pub(crate) attempted: u64,
+    pub(crate) written: u64,
 }
 
 impl Outgoing {
@@ -67,7 +66,6 @@ impl Outgoing {
             bounds,
             acknowledged: 0,
             written: 0,
-            attempted: 0,
         }
     }
 
@@ -87,15 +85,14 @@ impl Outgoing {
         let at = usize::try_from(self.written - self.acknowledged).expect("no more than are kept");
         let kept = self.kept.get(at)?;
         self.written += 1;
-        self.attempted = self.attempted.max(self.written);
         Some(&kept.frame)
     }
 
     /// The object has so many of this session; whether that is news.
     pub(crate) fn acknowledge(&mut self, count: u64) -> Result<News, FromTheFuture> {
-        if count > self.attempted {
+        if count > self.written {
             return Err(FromTheFuture {
-                attempted: self.attempted,
+                written: self.written,
             });
         }
         let news = if count > self.acknowledged {
@@ -124,13 +121,13 @@ impl Outgoing {
         self.settle(self.written, Assurance::Written);
     }
 
-    /// Another session begins. What was tried in this one is handed back, the rest belongs to the
-    /// new one.
+    /// Another session begins. What may have taken effect in this one is handed back, the rest
+    /// belongs to the new one.
     pub(crate) fn reset(&mut self) -> Vec<Frame> {
         let tried =
-            usize::try_from(self.attempted - self.acknowledged).expect("no more than are kept");
+            usize::try_from(self.written - self.acknowledged).expect("no more than are kept");
         let back = self.hand_back(tried, Unsettled::Reset);
-        (self.acknowledged, self.written, self.attempted) = (0, 0, 0);
+        (self.acknowledged, self.written) = (0, 0);
         back
     }
 
@@ -159,7 +156,6 @@ impl Outgoing {
             // Nobody may be waiting for it.
             let _unheard = kept.teller.send(Ok(assurance));
         }
-        self.written = self.written.max(count);
     }
 
     fn hand_back(&mut self, frames: usize, why: Unsettled) -> Vec<Frame> {
@@ -234,13 +230,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_lost_connection_had_written_counts_as_tried() {
+    fn what_a_resume_says_has_not_arrived_is_not_handed_back() {
         let mut outgoing = Outgoing::new(BOUNDS);
         let _receipts = ["a", "b"].map(|text| push(&mut outgoing, text));
         assert_eq!(written(&mut outgoing), ["a", "b"]);
-        // Resumed, and lost again before anything was written again.
         outgoing.resume(0).unwrap();
-        assert_eq!(outgoing.reset(), [Frame::from("a"), Frame::from("b")]);
+        outgoing.next();
+        assert_eq!(outgoing.reset(), [Frame::from("a")]);
+        assert_eq!(written(&mut outgoing), ["b"]);
     }
 
     #[test]
@@ -263,7 +260,7 @@ mod tests {
         let mut outgoing = Outgoing::new(BOUNDS);
         let _receipts = ["a", "b"].map(|text| push(&mut outgoing, text));
         outgoing.next();
-        assert_eq!(outgoing.acknowledge(2), Err(FromTheFuture { attempted: 1 }));
+        assert_eq!(outgoing.acknowledge(2), Err(FromTheFuture { written: 1 }));
         assert_eq!(outgoing.acknowledge(1), Ok(News::Some));
         assert_eq!(outgoing.acknowledge(0), Ok(News::None), "late, and no news");
         assert_eq!(
