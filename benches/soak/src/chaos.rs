@@ -87,7 +87,10 @@ fn restart(server: &mut Server, common: &Common, how: How) -> anyhow::Result<()>
             How::Killed => report.kills += 1,
         }
     }
-    wait_blocking(|| server.restart(how))
+    let asked = Instant::now();
+    wait_blocking(|| server.restart(how))?;
+    common.report.lock().down.push(asked.elapsed());
+    Ok(())
 }
 
 /// The server's end and start are waited for, while the sessions go on.

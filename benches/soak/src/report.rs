@@ -22,6 +22,8 @@ pub(crate) struct Report {
     pub(crate) lines: u64,
     pub(crate) resets: u64,
     pub(crate) resumes: u64,
+    /// For each end of the server, until the next run listened.
+    pub(crate) down: Vec<Duration>,
     /// For each drain, from the moment the server listened again until every session was back.
     pub(crate) all_back: Vec<Duration>,
     faults: u64,
@@ -46,7 +48,7 @@ impl Report {
     }
 
     pub(crate) fn json(&self, sessions: usize, objects: usize, elapsed: Duration) -> Value {
-        let all_back: Vec<_> = self.all_back.iter().map(Duration::as_millis).collect();
+        let millis = |times: &[Duration]| times.iter().map(Duration::as_millis).collect::<Vec<_>>();
         json!({
             "verdict": if self.passed() { "PASS" } else { "FAIL" },
             "sessions": sessions,
@@ -62,7 +64,8 @@ impl Report {
             "lines_received": self.lines,
             "resumes": self.resumes,
             "resets": self.resets,
-            "all_resumed_after_drain_ms": all_back,
+            "down_ms": millis(&self.down),
+            "all_resumed_after_drain_ms": millis(&self.all_back),
             "faults": self.faults,
         })
     }
