@@ -115,6 +115,11 @@ impl Problem {
     /// Tells it to a client that has a WebSocket already, and logs it as [`respond`](Self::respond) does.
     pub(crate) fn refusal(&self, id: &RequestId) -> session::Refusal<'_> {
         self.log(id);
+        self.members()
+    }
+
+    /// The same inside a session that goes on. It is the client's to mend, and not logged.
+    pub(crate) fn members(&self) -> session::Refusal<'_> {
         session::Refusal {
             kind: session::ErrorType::Error,
             code: &self.0.code,

@@ -21,10 +21,6 @@
 mod board;
 mod client;
 mod flusher;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "sessions are not stored at a drain yet")
-)]
 mod image;
 mod listing;
 mod roster;
@@ -40,6 +36,7 @@ use serde::Serialize;
 use board::{Board, Round};
 pub use client::PresenceRefused;
 pub(crate) use flusher::Flusher;
+pub(crate) use image::PresenceImage;
 pub use roster::Member;
 pub(crate) use roster::Roster;
 

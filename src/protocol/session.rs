@@ -80,6 +80,10 @@ pub(crate) enum Control {
         n: u64,
     },
     Ping,
+    /// What it shows of itself; `None` takes it back.
+    Presence {
+        state: Option<serde_json::Value>,
+    },
     /// Of a later version.
     Unknown,
 }
@@ -130,6 +134,11 @@ struct Ack {
     n: u64,
 }
 
+#[derive(Deserialize)]
+struct Shown {
+    state: serde_json::Value,
+}
+
 impl Control {
     fn read(json: &[u8]) -> Result<Self, InvalidMessage> {
         let malformed = |error: serde_json::Error| InvalidMessage::Malformed(error.to_string());
@@ -140,6 +149,11 @@ impl Control {
                 Ok(Self::Ack { n })
             }
             "ping" => Ok(Self::Ping),
+            "presence" => {
+                let Shown { state } = serde_json::from_slice(json).map_err(malformed)?;
+                let state = Some(state).filter(|state| !state.is_null());
+                Ok(Self::Presence { state })
+            }
             _ => Ok(Self::Unknown),
         }
     }

@@ -59,11 +59,13 @@ impl Rows {
         if let Some(auto) = auto_response {
             slot.sessions.set_auto_response(Some(auto));
         }
-        let sessions = sessions.into_iter().map(|session| {
+        let sessions = sessions.into_iter().map(|(session, presence)| {
             // An activation before this one may have restored it and not come to delete its row.
             slot.sessions.get(session.id).unwrap_or_else(|| {
                 node.numbers_are_beyond(session.id);
                 slot.sessions.insert(session.clone(), usize::MAX);
+                let place = slot.home(node);
+                slot.sessions.presence().restore(place, &session, presence);
                 session::keep(node, slot, session.clone(), session.first_hold());
                 session
             })

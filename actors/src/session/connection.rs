@@ -109,6 +109,8 @@ impl Connection {
             reset: None,
             received,
         };
+        // What it was told of those here went with its old connection.
+        slot.sessions.presence().sync_anew([core.id]);
         let mut connection = Self::of(node, slot, core, hold, begun);
         connection.accepted();
         connection

@@ -20,6 +20,7 @@ use super::token::{SECRET_SIZE_BYTES, Secret};
 use super::{AutoResponse, Frame, MessageRate, SessionCore, SessionId, SessionSet, Text, Traits};
 use crate::memory::Memory;
 use crate::payload::Blob;
+use crate::presence::PresenceImage;
 use crate::registry::Limits;
 
 /// Rows are stored in commits of about this size, so that one object with many sessions does not make
@@ -61,6 +62,7 @@ struct SessionRow {
     forgotten: u64,
     received: u64,
     kept: Vec<StoredMessage>,
+    presence: PresenceImage,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,8 +82,8 @@ enum StoredFrame {
 /// What the rows of an object come to.
 #[derive(Default)]
 pub(crate) struct Restored {
-    /// In the order they joined.
-    pub(crate) sessions: Vec<Arc<SessionCore>>,
+    /// In the order they joined, and what each is to the object's presence.
+    pub(crate) sessions: Vec<(Arc<SessionCore>, PresenceImage)>,
     pub(crate) auto_response: Option<AutoResponse>,
     /// Deletes the rows and what wakes the object for them.
     pub(crate) deletes: WriteBatch,
@@ -99,7 +101,8 @@ pub(crate) fn store<'a>(
     let mut batches: Vec<WriteBatch> = Vec::new();
     let mut size_bytes = 0;
     for (place, session) in (0..).zip(sessions) {
-        let Some(row) = SessionRow::of(session, place) else {
+        let presence = set.presence().image(session);
+        let Some(row) = SessionRow::of(session, place, presence) else {
             continue;
         };
         let value = encoded(&Stored::SessionV1(row));
@@ -151,9 +154,9 @@ pub(crate) fn restore(rows: Vec<(Bytes, Bytes)>, limits: &Limits, memory: &Memor
                 });
             }
             Ok((Some(id), Stored::SessionV1(row))) => {
-                let place = row.place;
+                let (place, presence) = (row.place, row.presence.clone());
                 match row.into_core(id, limits, memory) {
-                    Some(core) => placed.push((place, core)),
+                    Some(core) => placed.push((place, core, presence)),
                     None => restored.unreadable.push(format!("session {id}: a frame")),
                 }
             }
@@ -161,8 +164,11 @@ pub(crate) fn restore(rows: Vec<(Bytes, Bytes)>, limits: &Limits, memory: &Memor
             Err(error) => restored.unreadable.push(error),
         }
     }
-    placed.sort_by_key(|(place, session)| (*place, session.id));
-    restored.sessions = placed.into_iter().map(|(_, session)| session).collect();
+    placed.sort_by_key(|(place, session, _)| (*place, session.id));
+    let placed = placed.into_iter();
+    restored.sessions = placed
+        .map(|(_, session, presence)| (session, presence))
+        .collect();
     restored
 }
 
@@ -179,7 +185,7 @@ fn decode(key: &[u8], value: &[u8]) -> Result<(Option<SessionId>, Stored), Strin
 }
 
 impl SessionRow {
-    fn of(session: &SessionCore, place: u64) -> Option<Self> {
+    fn of(session: &SessionCore, place: u64, presence: PresenceImage) -> Option<Self> {
         let image = session.outbound.image()?;
         let link = session.link.as_ref()?;
         let traits = session.traits.lock();
@@ -200,6 +206,7 @@ impl SessionRow {
             forgotten: image.forgotten,
             received: image.received,
             kept: image.kept.into_iter().map(message).collect(),
+            presence,
         })
     }
 
@@ -308,9 +315,13 @@ pub(crate) fn fuzz_row(row: &[u8]) {
             })
             .next()
     };
-    if let Some(first) = stored(&restored.sessions) {
+    let cores = |restored: Restored| {
+        let sessions = restored.sessions.into_iter().map(|(session, _)| session);
+        sessions.collect::<Vec<_>>()
+    };
+    if let Some(first) = stored(&cores(restored)) {
         let again = restore(of(first.clone()), &limits, &memory);
-        assert_eq!(stored(&again.sessions), Some(first));
+        assert_eq!(stored(&cores(again)), Some(first));
     }
 }
 
@@ -337,6 +348,7 @@ pub(crate) fn fuzz_seed() -> Vec<u8> {
             message(7, None, "hello".into()),
             message(9, Some("cursor"), vec![0xff].into()),
         ],
+        presence: PresenceImage::default(),
     }))
     .to_vec()
 }
@@ -369,6 +381,7 @@ mod tests {
                     frame: Frame::from(vec![0xff]).into(),
                 },
             ],
+            presence: PresenceImage::default(),
         }
     }
 
@@ -390,6 +403,8 @@ mod tests {
             b"\x02\x01\x03red\x01\x02\x01\x02\x00\x01\x05\x06",
             // Sent, written, forgotten, received; two messages: number, no key, text; number, key, binary.
             b"\x09\x08\x06\x04\x02\x07\x00\x00\x02hi\x09\x01\x01k\x01\x01\xff",
+            // Presence: no member, watches nothing, clients may not.
+            b"\x00\x00\x00",
         ]
         .concat();
         assert_eq!(encoded(&Stored::SessionV1(session_row()))[..], session);
@@ -433,16 +448,20 @@ mod tests {
         ];
         let memory = Memory::new(1 << 20);
         let restored = restore(rows, &Limits::default(), &memory);
-        let ids: Vec<_> = restored.sessions.iter().map(|session| session.id).collect();
+        let ids: Vec<_> = restored
+            .sessions
+            .iter()
+            .map(|(session, _)| session.id)
+            .collect();
         assert_eq!(ids, [SessionId(6), SessionId(5)]);
         assert!(
             restored
                 .sessions
                 .iter()
-                .all(|session| !session.is_connected())
+                .all(|(session, _)| !session.is_connected())
         );
-        assert_eq!(restored.sessions[1].tags()[..], ["red".into()]);
-        assert_eq!(restored.sessions[1].outbound.sent(), 9);
+        assert_eq!(restored.sessions[1].0.tags()[..], ["red".into()]);
+        assert_eq!(restored.sessions[1].0.outbound.sent(), 9);
         assert_eq!(restored.auto_response.unwrap().response, "pong".into());
         assert_eq!(restored.unreadable.len(), 3);
         let name = Bytes::from_static(SESSIONS_WAKE);

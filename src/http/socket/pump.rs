@@ -28,7 +28,8 @@ use super::super::app::App;
 use super::super::linger::linger;
 use super::super::patience::Watched;
 use super::heartbeat::{Beat, Heartbeat};
-use crate::protocol::session::{Control, Inbound, InvalidMessage, Said, escaped};
+use crate::problem::Problem;
+use crate::protocol::session::{Control, Inbound, InvalidMessage, Said, control, escaped};
 use crate::telemetry::Metrics;
 
 /// How long the client may take to answer our close frame.
@@ -249,13 +250,17 @@ impl Pump {
         }
     }
 
-    fn obey(&mut self, control: &Control) -> Result<(), End> {
-        match control {
+    fn obey(&mut self, message: &Control) -> Result<(), End> {
+        match message {
             Control::Ack { n } => self.connection.acknowledge(*n).map_err(|error| {
                 let reason = format!("ack {n}: {error}");
                 End::Violation(Close::new(PROTOCOL_ERROR, reason))
             }),
             Control::Ping => self.say(Said::Pong.into_bytes()),
+            Control::Presence { state } => match self.connection.presence(state.as_ref()) {
+                Ok(()) => Ok(()),
+                Err(refused) => self.say(control(&Problem::from(refused).members())),
+            },
             Control::Unknown => Ok(()),
         }
     }

@@ -28,7 +28,7 @@ pub(crate) struct Target {
 }
 
 /// All of them, from the disk to the network.
-pub(crate) const TARGETS: [Target; 13] = [
+pub(crate) const TARGETS: [Target; 14] = [
     Target {
         name: "key",
         run: abide_storage::fuzzing::key,
