@@ -30,6 +30,13 @@ pub(crate) struct Client {
     pub(crate) close: Option<Close>,
 }
 
+/// Whether a client tells what it has got.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Acknowledge {
+    Yes,
+    No,
+}
+
 /// Asks for a session.
 pub(crate) async fn connect(
     node: &Runtime,
@@ -151,8 +158,8 @@ impl Client {
         }
     }
 
-    /// Takes what is there, gives what it has, and acknowledges up to `acknowledge`.
-    pub(crate) async fn pump(&mut self, acknowledge: bool) {
+    /// Takes what is there, gives what it has, and acknowledges or not.
+    pub(crate) async fn pump(&mut self, acknowledge: Acknowledge) {
         // Let the object do what it can without time passing.
         tokio::time::sleep(Duration::from_millis(1)).await;
         loop {
@@ -180,7 +187,9 @@ impl Client {
             }
         }
         let count = self.count;
-        if acknowledge && let Some(connection) = &mut self.connection {
+        if acknowledge == Acknowledge::Yes
+            && let Some(connection) = &mut self.connection
+        {
             connection.acknowledge(count).unwrap();
         }
     }
@@ -188,7 +197,7 @@ impl Client {
     /// Pumps until the object has had time for everything.
     pub(crate) async fn settle(&mut self) {
         for _ in 0..40 {
-            self.pump(true).await;
+            self.pump(Acknowledge::Yes).await;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use abide_actors::Limits;
 use abide_actors::testing::World;
 
-use crate::client::Client;
-use crate::{Ledger, assert_whole, heard, world};
+use crate::client::{Acknowledge, Client};
+use crate::story::{Ledger, assert_whole, heard, world};
 
 const SEEDS: u64 = 60;
 const STEPS: usize = 60;
@@ -86,7 +86,13 @@ async fn step(world: &mut World, history: &mut History, chance: &mut Chance) {
                 client.send(text);
             }
         }
-        6..=9 => client.pump(chance.below(2) == 0).await,
+        6..=9 => {
+            let acknowledge = match chance.below(2) {
+                0 => Acknowledge::Yes,
+                _ => Acknowledge::No,
+            };
+            client.pump(acknowledge).await;
+        }
         10 | 11 => client.cut(),
         12 | 13 => back(world, client).await,
         14 => {
@@ -114,7 +120,7 @@ async fn step(world: &mut World, history: &mut History, chance: &mut Chance) {
 
 /// Connects again, if the client is not connected as far as it knows.
 async fn back(world: &World, client: &mut Client) {
-    client.pump(false).await;
+    client.pump(Acknowledge::No).await;
     if client.connection.is_none() {
         world.store().release_commits();
         assert!(
