@@ -9,6 +9,8 @@ extern crate abide_actors as abide;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod presence;
+#[cfg(test)]
 mod random;
 #[cfg(test)]
 mod story;
