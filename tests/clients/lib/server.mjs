@@ -42,6 +42,11 @@ export class Abide {
     return this.#listen;
   }
 
+  /** The process of the moment. */
+  get pid() {
+    return this.#child.pid;
+  }
+
   /** Starts the process on the same ports and folder; returns when it says that it is ready. */
   async start() {
     const flags = ["serve", "--listen", this.#listen, "--admin-listen", this.#admin, "--data", this.#data];
