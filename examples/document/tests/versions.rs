@@ -53,6 +53,19 @@ fn a_version_is_kept_ten_minutes_after_a_change_and_not_without_one() {
     });
 }
 
+#[test]
+fn what_has_a_name_already_is_not_kept_a_second_time() {
+    in_world(async |world| {
+        write(world, "text").await;
+        save(world, "mine").await.unwrap();
+        world.advance(INTERVAL).await;
+        assert_eq!(versions(world).await.len(), 1);
+        write(world, "another text").await;
+        world.advance(INTERVAL).await;
+        assert_eq!(versions(world).await.len(), 2);
+    });
+}
+
 /// The alarm is in the commit of the change, so a crash in between loses no version.
 #[test]
 fn a_version_is_kept_though_the_node_crashes_meanwhile() {
