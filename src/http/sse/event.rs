@@ -1,9 +1,11 @@
 //! What a session says, as events (WHATWG HTML, section 9.2).
 
-use abide_actors::{Close, Frame, Text};
+use abide_actors::{Close, Frame, Reset, Text, Welcome};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
+
+use super::event_id::EventId;
 
 /// How long a browser waits before it connects again, before it makes that longer by itself.
 pub(super) const RETRY: &str = "retry: 1000\n\n";
@@ -11,11 +13,14 @@ pub(super) const RETRY: &str = "retry: 1000\n\n";
 pub(super) const HEARTBEAT: &str = ":\n\n";
 
 /// The first event of every stream.
-#[derive(Debug, Serialize)]
-pub(super) struct Welcome {
-    pub(super) session: String,
-    /// Whether an earlier stream goes on.
-    pub(super) resumed: bool,
+#[derive(Serialize)]
+struct Welcoming {
+    session: String,
+    /// Whether the session of an earlier stream goes on.
+    resumed: bool,
+    /// Why it does not, though its client wanted it to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reset: Option<&'static str>,
 }
 
 /// The last event, when the session was ended and not merely lost.
@@ -50,7 +55,20 @@ pub(super) fn control(out: &mut String, text: &Text) {
 
 pub(super) fn welcome(out: &mut String, welcome: &Welcome) {
     out.push_str("event: welcome\n");
-    json(out, welcome);
+    let welcoming = Welcoming {
+        session: welcome.session.to_string(),
+        resumed: welcome.resumed,
+        reset: welcome.reset.map(|reset| match reset {
+            Reset::Expired => "expired",
+            Reset::Behind => "behind",
+        }),
+    };
+    json(out, &welcoming);
+}
+
+/// How far the client is with the event that follows: it says so when it comes again.
+pub(super) fn id(out: &mut String, id: &EventId) {
+    out.push_str(&format!("id: {id}\n"));
 }
 
 pub(super) fn close(out: &mut String, close: &Close) {

@@ -16,7 +16,8 @@ use http_body::{Body, Frame};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::super::app::App;
-use super::event::{self, Welcome};
+use super::event;
+use super::event_id::EventId;
 use crate::telemetry::Metrics;
 
 /// What is gathered into one piece: fewer pieces mean fewer writes, larger ones more waiting.
@@ -26,6 +27,8 @@ const PIECE_SIZE_BYTES: usize = 16 << 10;
 pub(super) struct Events {
     /// None once the last event is written.
     connection: Option<Connection>,
+    /// How far the client is when it has got what is written.
+    position: EventId,
     /// Made, not yet asked for.
     written: String,
     metrics: Arc<Metrics>,
@@ -34,16 +37,22 @@ pub(super) struct Events {
 }
 
 impl Events {
-    pub(super) fn new(connection: Connection, app: &App) -> Self {
+    /// `received` is how many frames the client of a resumed session has.
+    pub(super) fn new(connection: Connection, received: u64, app: &App) -> Self {
         let silence_max = app.config.ping_interval.duration();
         let mut written = event::RETRY.to_owned();
-        let welcome = Welcome {
-            session: connection.id().to_string(),
-            resumed: false,
+        let welcome = connection.welcome();
+        let welcome = welcome.expect("every session of events can be resumed");
+        let sent = if welcome.resumed { received } else { 0 };
+        let position = EventId {
+            token: welcome.token.clone(),
+            count: sent,
         };
+        event::id(&mut written, &position);
         event::welcome(&mut written, &welcome);
         Self {
             connection: Some(connection),
+            position,
             written,
             metrics: app.metrics.clone(),
             silence: Box::pin(sleep(silence_max)),
@@ -61,6 +70,8 @@ impl Events {
             match connection.poll_outgoing(cx) {
                 Poll::Ready(Outgoing::Frame(frame)) => {
                     sent += 1;
+                    self.position.count += 1;
+                    event::id(&mut self.written, &self.position);
                     event::frame(&mut self.written, &frame);
                 }
                 Poll::Ready(Outgoing::Close(close)) => {
@@ -70,8 +81,10 @@ impl Events {
                     }
                 }
                 Poll::Ready(Outgoing::Control(text)) => event::control(&mut self.written, &text),
-                // Brought about by frames from the client, of which there are none; or said to clients that count.
-                Poll::Ready(Outgoing::Readable | Outgoing::Ack(_) | Outgoing::Skip(_)) => {}
+                // The next event's id tells.
+                Poll::Ready(Outgoing::Skip(count)) => self.position.count += count,
+                // Both are brought about by frames from the client, and there are none.
+                Poll::Ready(Outgoing::Readable | Outgoing::Ack(_)) => {}
                 Poll::Pending => break,
             }
         }

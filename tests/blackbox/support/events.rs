@@ -12,6 +12,8 @@ use super::PATIENCE;
 pub(crate) struct EventStream {
     pub(crate) socket: TcpStream,
     pub(crate) head: String,
+    /// What a client would resume from that has got no frame.
+    pub(crate) welcome_id: String,
     /// Bytes of the body as they are on the wire: in chunks.
     wire: Vec<u8>,
     /// Text that no event was made of yet.
@@ -66,6 +68,7 @@ impl EventStream {
         let mut stream = Self {
             socket,
             head: String::new(),
+            welcome_id: String::new(),
             wire: Vec::new(),
             text: String::new(),
             is_over: false,
@@ -83,6 +86,7 @@ impl EventStream {
         assert_eq!(retry.retry.as_deref(), Some("1000"));
         let welcome = stream.block().await.unwrap();
         assert_eq!(welcome.name, "welcome");
+        stream.welcome_id = welcome.id.unwrap();
         (stream, serde_json::from_str(&welcome.data).unwrap())
     }
 
