@@ -8,7 +8,7 @@
 # objects, divided by the number of objects or sessions. Three moments: right after (active), when the
 # idle time has passed (passivated, sessions hibernate), and for sessions after they closed. `increment`
 # makes a commit: its growth includes the store's caches, which are bounded and do not go.
-# The goals: 8 KiB for an object, given back; 20 KiB for a session.
+# The goals: 8 KiB for an object, given back; 6 KiB for a session.
 #   OBJECTS  objects that are called once (20000)      SESSIONS  idle sessions (2000)
 #   BIN      folder of the programs (target/release)   DATA      where the store is made (a temporary folder)
 set -euo pipefail

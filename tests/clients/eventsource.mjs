@@ -40,12 +40,16 @@ await main(async () => {
   ada = await Chatter.enter(abide.address, ROOM, "Ada");
   ada.say("said while it was away");
   await hears(page, ["said while it was away"]);
-  ok("EventSource comes back after a restart, and hears what was said meanwhile");
+  expect((await heard(page, "welcome")).at(-1).resumed === true, "the session did not outlive the restart");
+  const welcomes = (await heard(page, "message")).filter(({ type }) => type === "welcome");
+  expect(welcomes.length === 1, "the object welcomed a session that goes on");
+  ok("EventSource resumes after a restart, and hears what was said meanwhile");
 
   await abide.kill();
   await abide.start();
   await until("a new session is told to be one", async () => (await heard(page, "welcome")).length === 3, { deadlineMs: 30_000 });
-  expect((await heard(page, "welcome")).at(-1).resumed === false, "a session outlived SIGKILL");
+  const { resumed, reset } = (await heard(page, "welcome")).at(-1);
+  expect(!resumed && reset === "expired", `after SIGKILL the welcome says ${resumed}, ${reset}`);
   ada = await Chatter.enter(abide.address, ROOM, "Ada");
   ada.say("last");
   await hears(page, ["last"]);
