@@ -10,8 +10,6 @@ impl Room {
     async fn message(&mut self, session: &Session, frame: String) {}
 
     async fn alarm(&mut self, ctx: &mut Context<Self>, name: String) {}
-
-    fn tick(&mut self, number: &u64) {}
 }
 
 fn main() {}
