@@ -208,6 +208,44 @@ fn ten_thousand_who_come_again_are_told_in_bounds() {
     });
 }
 
+/// A thousand watch ten whose large states change a hundred times a second.
+#[test]
+fn a_crowd_is_told_at_a_rate_however_much_changes() {
+    world(Limits::default(), async |world| {
+        let mut members = Vec::new();
+        for number in 0..10 {
+            members.push(Reader::enter(world, "a", &format!("as user{number} 0")).await);
+        }
+        let watching = (0..1_000).map(async |_| Reader::enter(world, "a", "watch").await);
+        let mut watchers = join_all(watching).await;
+        let began = world.now();
+        for at in 0..1_000 {
+            let state = json!({ "at": at, "long": "x".repeat(4_000) });
+            for member in &members {
+                member.connection.presence(Some(&state)).unwrap();
+            }
+            world.advance(Duration::from_millis(10)).await;
+            for reader in &mut watchers {
+                reader.read(Keep::Figures);
+            }
+        }
+        let seconds = (world.now().0 - began.0) as f64 / 1_000.0;
+        let bytes: usize = watchers.iter().map(|reader| reader.bytes).sum();
+        let messages: usize = watchers.iter().map(|reader| reader.messages).sum();
+        let cost = (bytes + OVERHEAD_BYTES * messages) as f64;
+        let unpaid = (watchers.len() * (10 * 4_096 + OVERHEAD_BYTES)) as f64;
+        assert!(cost <= RATE * seconds + unpaid, "{cost} in {seconds} s");
+        assert!(
+            cost >= RATE * seconds / 2.0,
+            "no slower than it has to be: {cost}"
+        );
+        world.advance(Duration::from_secs(3)).await;
+        watchers[0].read(Keep::Texts);
+        let last: Value = serde_json::from_str(watchers[0].texts.last().unwrap()).unwrap();
+        assert_eq!(last["updated"][0][1]["at"], 999);
+    });
+}
+
 #[test]
 fn those_here_for_the_longest_are_listed_and_all_are_counted() {
     world(Limits::default(), async |world| {
