@@ -43,8 +43,8 @@ impl Reader {
 
     /// Takes what has come; `keep` it to look at.
     fn read(&mut self, keep: Keep) {
-        let mut cx = Context::from_waker(Waker::noop());
-        while let Poll::Ready(outgoing) = self.connection.poll_outgoing(&mut cx) {
+        let cx = Context::from_waker(Waker::noop());
+        while let Poll::Ready(outgoing) = self.connection.poll_outgoing(&cx) {
             match outgoing {
                 Outgoing::Frame(frame) => {
                     let text = frame.as_text().unwrap();
@@ -343,7 +343,8 @@ fn a_watcher_that_does_not_read_is_told_all_again_when_it_does() {
         // And from then on as everybody.
         ann.connection.presence(Some(&json!(100))).unwrap();
         told(world).await;
-        (slow.read(Keep::Texts), quick.read(Keep::Texts));
+        slow.read(Keep::Texts);
+        quick.read(Keep::Texts);
         assert_eq!(slow.mirror().shows(), ["ann=100"]);
         assert_eq!((slow.mirror().syncs, quick.mirror().syncs), (2, 1));
     });
