@@ -113,13 +113,14 @@ fn a_lost_connection_is_nobodys_leaving() {
 fn everybody_is_here_after_a_restart_in_the_order_they_came() {
     world().run(async |world| {
         let names = ["ada", "bob", "eve"];
-        let mut ways = Vec::new();
+        let (mut ways, mut before) = (Vec::new(), Vec::new());
         for name in names {
             let connection = connect(world, name, Resumption::New).await.unwrap();
             ways.push(way_back(&connection));
-            std::mem::forget(connection);
+            before.push(connection);
         }
         world.restart().await;
+        drop(before);
         // One after the other, the last first: whoever is not back yet is shown all the same.
         let mut connections = Vec::new();
         for (name, way) in names.into_iter().zip(ways).rev() {
