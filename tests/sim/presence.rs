@@ -1,5 +1,6 @@
 //! **presence**: who is shown to be here, to whom, and that it is true.
 
+mod away;
 mod crowd;
 mod model;
 mod rules;
