@@ -33,8 +33,8 @@ fn token(connection: &Connection) -> Token {
 /// What this connection has been told, as control messages.
 fn mirror(connection: &mut Connection) -> Mirror {
     let mut mirror = Mirror::default();
-    let mut cx = Context::from_waker(Waker::noop());
-    while let Poll::Ready(outgoing) = connection.poll_outgoing(&mut cx) {
+    let cx = Context::from_waker(Waker::noop());
+    while let Poll::Ready(outgoing) = connection.poll_outgoing(&cx) {
         let Outgoing::Control(text) = outgoing else {
             panic!("{outgoing:?} is no control message")
         };
@@ -92,8 +92,8 @@ fn who_was_here_before_a_restart_is_here_after_it() {
         );
         ann.presence(Some(&json!(5))).unwrap();
         world.advance(Duration::from_secs(70)).await;
-        let mut cx = Context::from_waker(Waker::noop());
-        while let Poll::Ready(Outgoing::Control(text)) = ann.poll_outgoing(&mut cx) {
+        let cx = Context::from_waker(Waker::noop());
+        while let Poll::Ready(Outgoing::Control(text)) = ann.poll_outgoing(&cx) {
             let json = text.as_str().strip_prefix('\u{10}').unwrap();
             seen.apply(&serde_json::from_str(json).unwrap());
         }
