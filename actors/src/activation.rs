@@ -9,6 +9,7 @@
 
 mod alarms;
 mod handle;
+mod hold;
 mod image;
 mod keep;
 mod load;

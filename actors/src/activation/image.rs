@@ -10,8 +10,9 @@
 
 use std::sync::Arc;
 
-use abide_storage::{Commit, Effect, Epoch, ObjectImage, Opened, Version};
+use abide_storage::{Commit, Effect, ObjectImage, Opened, Version};
 
+use super::hold::Hold;
 use super::{Activation, Flow};
 use crate::alarm::Change;
 use crate::call::CallError;
@@ -80,14 +81,9 @@ pub(super) async fn alone(node: &Arc<Node>, slot: &Arc<Slot>, work: Work) {
     if monotonic() >= work.deadline.0 {
         return work.refuse(too_late());
     }
-    let opened = match node.store.open(slot.object()).await {
-        Ok(opened) => opened,
+    let (hold, opened) = match Hold::open(node, slot).await {
+        Ok(held) => held,
         Err(error) => return work.refuse(error.into()),
-    };
-    let hold = Hold {
-        node,
-        slot,
-        epoch: opened.epoch,
     };
     match work.task {
         Task::Export(answer) => {
@@ -129,19 +125,6 @@ async fn read(
 fn too_late() -> ImageError {
     let effect = Effect::None;
     CallError::DeadlineExceeded { effect }.into()
-}
-
-/// Holds the object in the store while there is no activation.
-struct Hold<'a> {
-    node: &'a Arc<Node>,
-    slot: &'a Arc<Slot>,
-    epoch: Epoch,
-}
-
-impl Drop for Hold<'_> {
-    fn drop(&mut self) {
-        self.node.store.close(self.slot.object(), self.epoch);
-    }
 }
 
 struct Prepared {

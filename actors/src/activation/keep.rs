@@ -11,9 +11,10 @@
 
 use std::sync::Arc;
 
-use abide_storage::{Commit, CommitError, Effect, Epoch, Opened};
+use abide_storage::{Commit, CommitError, Effect, Opened};
 use tokio::sync::oneshot;
 
+use super::hold::Hold;
 use super::turn::Failure;
 use super::{Activation, Flow};
 use crate::call::CallError;
@@ -133,32 +134,15 @@ async fn store(
     if batches.is_empty() {
         return Ok(());
     }
-    let opened = node.store.open(slot.object()).await?;
-    let hold = Hold {
-        node,
-        slot,
-        epoch: opened.epoch,
-    };
-    hold.commit(opened, batches)
+    let (hold, opened) = Hold::open(node, slot).await?;
+    hold.commit_all(opened, batches)
         .await
         .map_err(CallError::Commit)
 }
 
-/// Holds the object in the store while there is no activation.
-struct Hold<'a> {
-    node: &'a Arc<Node>,
-    slot: &'a Arc<Slot>,
-    epoch: Epoch,
-}
-
-impl Drop for Hold<'_> {
-    fn drop(&mut self) {
-        self.node.store.close(self.slot.object(), self.epoch);
-    }
-}
-
 impl Hold<'_> {
-    async fn commit(
+    /// Makes the batches durable, one commit each.
+    async fn commit_all(
         &self,
         opened: Opened,
         batches: Vec<abide_storage::WriteBatch>,
