@@ -1,6 +1,10 @@
-//! The all-time table of a room: a row in storage per name, committed with the tick that changed it.
+//! The all-time table of a room: a row in storage per name.
+//!
+//! Points are gathered for a moment and staged together. The table shows what is staged and no
+//! more: the output gate holds an answer until it is durable, so what anybody has read of it
+//! outlives a crash.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use abide::prelude::*;
 
@@ -25,11 +29,11 @@ pub(crate) struct Line {
     pub(crate) kills: u64,
 }
 
-/// The table, and what of it is not staged yet.
+/// The table as it is staged, and what has been won since.
 #[derive(Debug, Default)]
 pub(crate) struct Best {
     records: BTreeMap<String, Record>,
-    changed: BTreeSet<String>,
+    won: BTreeMap<String, Record>,
 }
 
 impl Best {
@@ -43,26 +47,30 @@ impl Best {
         });
         Ok(Self {
             records: named.collect(),
-            changed: BTreeSet::new(),
+            won: BTreeMap::new(),
         })
     }
 
     pub(crate) fn add(&mut self, name: &str, points: u32, kills: u32) {
-        let record = self.records.entry(name.to_owned()).or_default();
-        record.points += u64::from(points);
-        record.kills += u64::from(kills);
-        self.changed.insert(name.to_owned());
+        let won = self.won.entry(name.to_owned()).or_default();
+        won.points += u64::from(points);
+        won.kills += u64::from(kills);
     }
 
-    /// Stages the rows that changed; answers whether there were any.
+    /// Stages what has been won, which the table shows from now on; answers whether there was any.
     ///
     /// # Errors
     /// When a row cannot be staged.
     pub(crate) fn stage<A>(&mut self, ctx: &mut Context<A>) -> Result<bool, CallError> {
-        let changed = std::mem::take(&mut self.changed);
+        let won = std::mem::take(&mut self.won);
+        let has_won = !won.is_empty();
         let mut storage = ctx.storage_mut();
-        for name in &changed {
-            storage.put(&format!("{PREFIX}{name}"), &self.records[name])?;
+        for (name, won) in won {
+            let key = format!("{PREFIX}{name}");
+            let record = self.records.entry(name).or_default();
+            record.points += won.points;
+            record.kills += won.kills;
+            storage.put(&key, record)?;
         }
         while self.records.len() > NAMES_MAX {
             let least = self.records.iter().min_by_key(|(_, record)| record.points);
@@ -72,7 +80,7 @@ impl Best {
             self.records.remove(&name);
             storage.delete(&format!("{PREFIX}{name}"))?;
         }
-        Ok(!changed.is_empty())
+        Ok(has_won)
     }
 
     /// The lines with the most points.
