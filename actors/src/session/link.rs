@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::outbound::AttachError;
+use super::outbound::{AttachError, FromTheFuture};
 use super::token::Secret;
 use super::{Close, Outgoing, SessionCore};
 
@@ -42,10 +42,24 @@ pub(crate) enum Holder {
     Connection,
     /// It is away.
     Keeper,
+    /// It is away, and a client that is back waits until all that it sent before has settled.
+    Claimant,
     /// It is stored, or about to be; nothing changes any more.
     Drain,
     /// It is over.
     Nobody,
+}
+
+/// Why a client that is back does not get the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unclaimed {
+    /// It is over, or stored.
+    NotThere,
+    /// It has more than was sent. The session is as it was.
+    FromTheFuture(FromTheFuture),
+    /// What it has missed is no longer there. The session is as it was: somebody else's if `away_by` is
+    /// `None`, otherwise away with this hold.
+    Behind { away_by: Option<Hold> },
 }
 
 /// Of a plain session, which has one connection in all its life.
@@ -152,30 +166,41 @@ impl SessionCore {
         (held.last == hold && self.outbound.detach()).then(|| held.pass_to(Holder::Keeper))
     }
 
-    /// Takes the session from whoever has it, for a client that has come back. `None` when it is over, or
-    /// stored.
-    pub(super) fn claim(&self) -> Option<Hold> {
-        let mut held = self.link.as_ref()?.held.lock();
-        let is_there = matches!(held.by, Holder::Connection | Holder::Keeper);
-        (is_there && self.outbound.detach()).then(|| held.pass_to(Holder::Keeper))
+    /// Takes the session from whoever has it, for a client that has come back and has got `received`
+    /// messages. One whose count does not fit takes it from nobody.
+    pub(super) fn claim(&self, received: u64) -> Result<Hold, Unclaimed> {
+        let Some(link) = &self.link else {
+            return Err(Unclaimed::NotThere);
+        };
+        let mut held = link.held.lock();
+        let away_by = match held.by {
+            Holder::Connection | Holder::Claimant => None,
+            Holder::Keeper => Some(held.last),
+            Holder::Drain | Holder::Nobody => return Err(Unclaimed::NotThere),
+        };
+        // Nothing is written or acknowledged meanwhile, since both need the lock, and nothing after it,
+        // since both need the last hold: what fits now fits when it is taken up.
+        match self.outbound.fits(received) {
+            Ok(()) if self.outbound.detach() => Ok(held.pass_to(Holder::Claimant)),
+            Ok(()) | Err(AttachError::Over) => Err(Unclaimed::NotThere),
+            Err(AttachError::Behind) => Err(Unclaimed::Behind { away_by }),
+            Err(AttachError::FromTheFuture(error)) => Err(Unclaimed::FromTheFuture(error)),
+        }
     }
 
     /// Gives the session that was [claimed](Self::claim) to its new connection, and how many of the
-    /// client's messages have taken effect. `None` when another client has been faster.
-    pub(super) fn take_up(
-        &self,
-        hold: Hold,
-        received: u64,
-    ) -> Option<Result<(Hold, u64), AttachError>> {
+    /// client's messages have taken effect. `None` when it is over, stored, or another client was faster.
+    pub(super) fn take_up(&self, hold: Hold, received: u64) -> Option<(Hold, u64)> {
         let mut held = self.link.as_ref()?.held.lock();
         if held.last != hold {
             return None;
         }
         let settled = match self.outbound.attach(received) {
             Ok(settled) => settled,
-            Err(error) => return Some(Err(error)),
+            Err(AttachError::Over) => return None,
+            Err(error) => unreachable!("looked at when the session was claimed: {error}"),
         };
-        Some(Ok((held.pass_to(Holder::Connection), settled)))
+        Some((held.pass_to(Holder::Connection), settled))
     }
 
     /// The session is over. `false` when that is not for this hold to say.
@@ -197,7 +222,7 @@ impl SessionCore {
         let Some(link) = &self.link else { return false };
         let mut held = link.held.lock();
         match held.by {
-            Holder::Connection | Holder::Keeper => {
+            Holder::Connection | Holder::Keeper | Holder::Claimant => {
                 held.pass_to(Holder::Drain);
                 true
             }

@@ -260,6 +260,11 @@ impl Outbound {
         self.queue.lock().state == State::Ended
     }
 
+    /// Whether nothing is sent any more, the transport may have yet to be told.
+    pub(super) fn is_over(&self) -> bool {
+        self.queue.lock().is_over()
+    }
+
     /// The transport hands over a frame for the actor.
     pub(super) fn begin_turn(&self) {
         let mut queue = self.queue.lock();
@@ -333,6 +338,16 @@ impl Outbound {
         true
     }
 
+    /// Whether a client that has received `received` messages can take the session up; nothing changes.
+    /// While nothing is written and nothing acknowledged the answer stays what it is.
+    pub(super) fn fits(&self, received: u64) -> Result<(), AttachError> {
+        let mut queue = self.queue.lock();
+        if queue.is_over() {
+            return Err(AttachError::Over);
+        }
+        queue.numbered().numbered.fits(received)
+    }
+
     /// A connection takes the session up: the client has received `received` messages, those after it
     /// are sent again. Gives the number of the client's messages that have taken effect. Everything
     /// must have settled ([`is_settled`](Self::is_settled)).
@@ -367,6 +382,7 @@ impl Outbound {
     }
 
     /// The number of the last message that was sent.
+    #[cfg(test)]
     pub(crate) fn sent(&self) -> u64 {
         match &self.queue.lock().line {
             Line::Frames(_) => 0,

@@ -7,17 +7,17 @@
 //!       │  └──────────────────────────────── │ │ restored after a restart
 //!       └──────── taken up, all settled ─────┘ stored
 //! ```
-//! Whoever comes back claims the session first, which makes it away if it was not: from then on the old
-//! connection hands over and writes nothing more. When all it handed over has settled, what the client is
-//! told to have been received is exact, and the session is taken up.
+//! Whoever comes back with a count that fits claims the session first, which makes it away if it was not:
+//! from then on the old connection hands over and writes nothing more. When all it handed over has settled,
+//! what the client is told to have been received is exact, and the session is taken up. Whose count does not
+//! fit takes nothing from anybody: a client that is wrong, or late, disturbs no other.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::link::Hold;
-use super::outbound::{AttachError, FromTheFuture};
+use super::link::{Hold, Unclaimed};
 use super::token::{InvalidToken, Token};
 use super::{Close, Connection, SessionCore, SessionId};
 use crate::call::{CallError, Deadline};
@@ -90,13 +90,25 @@ pub(crate) async fn resume(
     if !link.secret.is(token.secret()) {
         return Err(InvalidToken.into());
     }
-    // Before anything is touched: a client that is wrong about this leaves the session as it is.
-    let sent = core.outbound.sent();
-    if received > sent {
-        return Err(FromTheFuture { sent }.into());
-    }
-    let Some(claimed) = core.claim() else {
-        return not_there(node, Reset::Expired);
+    let claimed = match core.claim(received) {
+        Ok(claimed) => claimed,
+        Err(Unclaimed::FromTheFuture(error)) => return Err(error.into()),
+        Err(Unclaimed::NotThere) => return not_there(node, Reset::Expired),
+        Err(Unclaimed::Behind { away_by }) => {
+            // A session that is connected is not this client's business. One that is away would wait for
+            // a client that has just said that it cannot go on with it.
+            if let Some(hold) = away_by {
+                let reason = "its client has missed more than was kept";
+                end(
+                    node,
+                    &slot,
+                    &core,
+                    hold,
+                    Close::new(Close::ABNORMAL, reason),
+                );
+            }
+            return not_there(node, Reset::Behind);
+        }
     };
     keep(node, &slot, core.clone(), claimed);
     if tokio::time::timeout_at(deadline.0, core.settled())
@@ -107,26 +119,13 @@ pub(crate) async fn resume(
         return Err(CallError::DeadlineExceeded { effect }.into());
     }
     match core.take_up(claimed, received) {
-        Some(Ok((hold, settled))) => {
+        Some((hold, settled)) => {
             let node = node.clone();
             Ok(Ok(Connection::resumed(node, slot, core, hold, settled)))
         }
-        Some(Err(AttachError::Behind)) => {
-            let reason = "its client has missed more than was kept";
-            end(
-                node,
-                &slot,
-                &core,
-                claimed,
-                Close::new(Close::ABNORMAL, reason),
-            );
-            Ok(Err(Reset::Behind))
-        }
-        Some(Err(AttachError::FromTheFuture(error))) => Err(error.into()),
-        Some(Err(AttachError::Over)) => Ok(Err(Reset::Expired)),
-        None if core.outbound.has_ended() => Ok(Err(Reset::Expired)),
         // The drain has taken it, and the next start gives it back.
         None if node.is_draining() => Err(CallError::Draining.into()),
+        None if core.outbound.is_over() => Ok(Err(Reset::Expired)),
         None => Err(ConnectError::TakenOver),
     }
 }

@@ -338,6 +338,61 @@ fn who_has_missed_more_than_is_kept_gets_a_new_session() {
     });
 }
 
+/// A page that was copied with an old count, or a request that was under way for long: it gets a session
+/// of its own, and the one whose client is there does not even notice.
+#[test]
+fn a_count_from_before_what_was_acknowledged_disturbs_nobody_who_is_connected() {
+    world().run(async |world| {
+        let mut ada = Client::new(world, "ada").await;
+        ada.send("one");
+        ada.settle().await;
+        let old = Resumption::Resume {
+            token: ada.token(),
+            received: 0,
+        };
+        let late = connect(world.runtime(), "late", old).await.unwrap();
+        let welcome = late.welcome().unwrap();
+        assert_eq!(welcome.reset, Some(Reset::Behind));
+        assert_ne!(welcome.session, ada.welcome.session);
+        ada.send("two");
+        ada.settle().await;
+        assert_eq!((ada.acked, &ada.close), (2, &None));
+        assert_whole(&ada.got, 2);
+        let guests = world.actor::<Ledger>("book").guests().await.unwrap();
+        assert_eq!(
+            guests,
+            [("ada".to_owned(), true), ("late".to_owned(), true)]
+        );
+        assert_eq!(left(world).await, []);
+    });
+}
+
+/// As that, while the right client is on its way back: what it sent before has not settled yet.
+#[test]
+fn a_count_from_before_what_was_acknowledged_disturbs_nobody_who_comes_back() {
+    world().run(async |world| {
+        let mut ada = Client::new(world, "ada").await;
+        ada.settle().await;
+        let old = Resumption::Resume {
+            token: ada.token(),
+            received: 0,
+        };
+        ada.send("wait 3000");
+        world.advance(Duration::from_millis(5)).await;
+        ada.cut();
+        let late = async {
+            world.advance(Duration::from_secs(1)).await;
+            connect(world.runtime(), "late", old).await.unwrap()
+        };
+        let (is_resumed, late) = tokio::join!(ada.resume(world), late);
+        assert!(is_resumed);
+        assert_eq!(late.welcome().unwrap().reset, Some(Reset::Behind));
+        ada.settle().await;
+        assert_eq!(heard(world, "ada").await, ["wait 3000"]);
+        assert_eq!(left(world).await, []);
+    });
+}
+
 #[test]
 fn an_auto_response_is_counted_like_any_message() {
     world().run(async |world| {
@@ -382,10 +437,21 @@ fn a_wrong_token_or_count_changes_nothing() {
         );
         let connection = ada.connection.as_mut().unwrap();
         assert!(connection.acknowledge(ada.count + 1).is_err());
+        // One that was sent, and has not left yet, cannot have been got.
+        add(world, "a").await;
+        let future = Resumption::Resume {
+            token: ada.token(),
+            received: ada.count + 1,
+        };
+        let error = connect(world.runtime(), "ada", future).await.map(drop);
+        assert!(
+            matches!(error, Err(ConnectError::FromTheFuture(_))),
+            "{error:?}"
+        );
         // The session has not even lost its connection.
         ada.send("one");
         ada.settle().await;
-        assert_whole(&ada.got, 1);
+        assert_whole(&ada.got, 2);
         // Another object's token.
         let target = world.runtime().target("ledger", "other").unwrap();
         let request = ConnectRequest {

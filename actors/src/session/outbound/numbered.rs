@@ -130,6 +130,7 @@ impl Numbered {
         self.waiting_bytes + self.retained_bytes
     }
 
+    #[cfg(test)]
     pub(super) fn sent(&self) -> u64 {
         self.sent
     }
@@ -313,8 +314,8 @@ impl Numbered {
         }
     }
 
-    /// The client is back and has received everything up to `received`: what is behind it waits again.
-    pub(super) fn attach(&mut self, received: u64) -> Result<(), AttachError> {
+    /// Whether a client can go on that has received everything up to `received`.
+    pub(super) fn fits(&self, received: u64) -> Result<(), AttachError> {
         let sent = self.written.max(self.maybe_written);
         if received > sent {
             return Err(FromTheFuture { sent }.into());
@@ -322,6 +323,12 @@ impl Numbered {
         if received < self.forgotten {
             return Err(AttachError::Behind);
         }
+        Ok(())
+    }
+
+    /// The client is back and has received everything up to `received`: what is behind it waits again.
+    pub(super) fn attach(&mut self, received: u64) -> Result<(), AttachError> {
+        self.fits(received)?;
         self.forget_up_to(received);
         self.written = self.written.max(received);
         self.cursor = Place::of(received);
