@@ -4,7 +4,10 @@ mod model;
 
 use std::task::{Context, Poll, Waker};
 
-use super::{AttachError, Enqueued, FRAME_OVERHEAD_BYTES, Outbound, SESSION_BYTES};
+use super::{
+    AttachError, Enqueued, FRAME_OVERHEAD_BYTES, Outbound, RESUMABLE_BYTES, Resumable,
+    SESSION_BYTES,
+};
 use crate::memory::Memory;
 use crate::session::{Close, Delivery, Frame, Outgoing, Text};
 
@@ -71,6 +74,13 @@ fn a_session_that_uses_nothing_special_is_as_small_as_ever() {
     assert_eq!(memory.used_bytes(), SESSION_BYTES);
     outbound.end();
     assert_eq!(memory.used_bytes(), 0);
+}
+
+#[test]
+fn what_a_session_that_can_be_resumed_has_more_is_counted() {
+    let more = size_of::<Resumable>() + size_of::<crate::session::Link>();
+    // Two allocations, each rounded up to 16 bytes behind a header of as many.
+    assert!(more + 2 * 32 <= RESUMABLE_BYTES, "{more}");
 }
 
 #[test]
