@@ -5,8 +5,8 @@ use yrs::types::text::YChange;
 use yrs::updates::decoder::Decode;
 use yrs::updates::encoder::Encode;
 use yrs::{
-    Any, Array, ClientID, Doc, GetString, Map, OffsetKind, Options, Out, ReadTxn, StateVector,
-    Text, TextRef, Transact, Update,
+    Any, Array, ClientID, Doc, GetString, IdSet, Map, OffsetKind, Options, Out, ReadTxn,
+    StateVector, Text, TextRef, Transact, Update,
 };
 
 use super::edit::{Edit, utf16_len};
@@ -68,23 +68,27 @@ impl Replica {
     /// When it contradicts itself. A part of it may have been taken in all the same, so the
     /// replica must be made anew.
     pub(crate) fn apply(&mut self, update: Update) -> Result<News, Malformed> {
-        let ends = ends(&update);
+        let told = update.insertions(true);
         let mut transaction = self.0.transact_mut();
         let some_waited = transaction.has_missing_updates();
         let applied = transaction.apply_update(update);
         applied.map_err(|_| UNFIT)?;
         if transaction.has_missing_updates() {
-            return Ok(News::Waits);
+            return Ok(News::Whole);
         }
         if !some_waited && !transaction.has_changes() {
             return Ok(News::None);
         }
+        // The usual case. Encoding it anew would cost more the longer the text it is part of.
+        if !some_waited && !told.is_empty() && *transaction.insert_set() == told {
+            return Ok(News::Whole);
+        }
         // What has no neighbours to wait for is taken in across a gap in its client's clock. The
         // state vector ends before the gap, and what is encoded as new ends with it.
         let state = transaction.state_vector();
-        let is_beyond_a_gap = ends.iter().any(|(client, end)| *end > state.get(client));
+        let is_beyond_a_gap = ends(&told).any(|(client, end)| end > state.get(&client));
         Ok(if is_beyond_a_gap {
-            News::Waits
+            News::Whole
         } else {
             News::Changes(transaction.encode_update_v1())
         })
@@ -190,21 +194,19 @@ fn is_text(transaction: &impl ReadTxn, name: &str) -> bool {
 pub(crate) enum News {
     /// All of it was known.
     None,
+    /// It must be kept and passed on as it came: nothing that it inserts was known, or some of it
+    /// follows on changes that have not come yet and is not part of the document so far.
+    Whole,
     /// This much of it, as an update.
     Changes(Vec<u8>),
-    /// Some of it follows on changes that have not come yet. Part of the document or not so far,
-    /// it must be kept and passed on as it came.
-    Waits,
 }
 
-/// Where each client's changes in the update end.
-fn ends(update: &Update) -> Vec<(ClientID, u32)> {
-    let insertions = update.insertions(true);
-    let ends = insertions.iter().filter_map(|(client, ranges)| {
+/// Where each client's changes end.
+fn ends(insertions: &IdSet) -> impl Iterator<Item = (ClientID, u32)> {
+    insertions.iter().filter_map(|(client, ranges)| {
         let end = ranges.iter().map(|range| range.end).max()?;
         Some((*client, end))
-    });
-    ends.collect()
+    })
 }
 
 /// Reads an update from bytes that may come from anywhere.

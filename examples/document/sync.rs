@@ -101,7 +101,7 @@ impl Document {
         match self.replica.apply(update) {
             Ok(News::None) => {}
             Ok(News::Changes(news)) => self.record(ctx, &news, &[session])?,
-            Ok(News::Waits) => self.record(ctx, bytes, &[session])?,
+            Ok(News::Whole) => self.record(ctx, bytes, &[session])?,
             Err(malformed) => {
                 self.replica = self.log.load(ctx).await?;
                 return Err(malformed.into());

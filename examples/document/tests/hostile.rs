@@ -38,16 +38,33 @@ fn values(content: &[u8]) -> Vec<u8> {
 fn what_yjs_writes_is_accepted_and_comes_back_the_same() {
     let update = bytes(YJS_UPDATE);
     let mut replica = Replica::new(9);
-    let News::Changes(news) = replica.apply(decode(&update).unwrap()).unwrap() else {
-        panic!("an update with news");
-    };
+    let news = replica.apply(decode(&update).unwrap());
+    assert_eq!(news, Ok(News::Whole));
     assert_eq!(replica.text("codemirror"), "helXY wörld 😀");
     assert_eq!(replica.apply(decode(&update).unwrap()), Ok(News::None));
 
     let mut copy = Replica::new(10);
-    copy.apply(decode(&news).unwrap()).unwrap();
+    copy.apply(decode(&replica.snapshot()).unwrap()).unwrap();
     assert_eq!(copy.text("codemirror"), "helXY wörld 😀");
     assert!(copy.changes_since(&bytes(YJS_STATE_VECTOR)).is_ok());
+}
+
+/// A client that comes back brings what it wrote meanwhile together with what is known already.
+#[test]
+fn of_an_update_that_is_known_in_part_only_the_rest_is_news() {
+    let first = [&[1, 1, 1, 0, 4, 1, 10][..], b"codemirror", b"\x01a\0"].concat();
+    let both = [&[1, 1, 1, 0, 4, 1, 10][..], b"codemirror", b"\x02ab\0"].concat();
+    let mut replica = Replica::new(9);
+    let mut apply = |update: &[u8]| replica.apply(decode(update).unwrap()).unwrap();
+    assert_eq!(apply(&first), News::Whole);
+    // `b`, behind what client 1 wrote at clock 0.
+    let rest = [1, 1, 1, 1, 0x84, 1, 0, 1, b'b', 0].to_vec();
+    assert_eq!(apply(&both), News::Changes(rest));
+    assert_eq!(apply(&both), News::None);
+    let deletion = [0, 1, 1, 1, 0, 1];
+    assert_eq!(apply(&deletion), News::Changes(deletion.to_vec()));
+    assert_eq!(apply(&deletion), News::None);
+    assert_eq!(replica.text("codemirror"), "b");
 }
 
 #[test]
@@ -148,7 +165,7 @@ fn a_change_whose_predecessor_is_missing_is_kept_like_one_that_is_shown() {
     let mut replica = Replica::new(9);
     replica.apply(decode(&letters).unwrap()).unwrap();
     let news = replica.apply(decode(&beyond).unwrap());
-    assert_eq!(news, Ok(News::Waits));
+    assert_eq!(news, Ok(News::Whole));
     assert_eq!(replica.text("codemirror"), "forkab");
     in_world(async |world| {
         let mut ada = Peer::open(world, 2).await;

@@ -6,6 +6,7 @@ mod export;
 mod hocuspocus;
 mod hostile;
 mod mutations;
+mod pages;
 mod peer;
 mod saved;
 mod size;

@@ -23,7 +23,7 @@ pub(super) fn run(update: Vec<u8>, messages: &[Message<'_>]) {
         });
         match (taken, message) {
             (Some(Ok(News::Changes(news))), _) => stored.push(news),
-            (Some(Ok(News::Waits)), Message::Update(bytes)) => stored.push(bytes.to_vec()),
+            (Some(Ok(News::Whole)), Message::Update(bytes)) => stored.push(bytes.to_vec()),
             (Some(Ok(_)), _) => {}
             // The actor makes its replica anew after a refusal and after a panic.
             (Some(Err(_)) | None, _) => replica = load(&stored),
