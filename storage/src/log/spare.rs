@@ -10,7 +10,8 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use super::disk::{Disk, LogFile};
-use super::is_spare;
+use super::segment::{self, SegmentHeader};
+use super::{is_spare, segment_path};
 use crate::clock;
 
 /// Spares kept at most; more used segments are removed. Two, because one checkpoint may free
@@ -77,12 +78,16 @@ impl Spares {
         maker: SpareMaker,
     ) -> io::Result<Self> {
         let mut state = State::default();
-        for path in disk.list(folder)?.into_iter().filter(|path| is_spare(path)) {
+        let names = disk.list(folder)?;
+        for path in names.iter().filter(|path| is_spare(path)).cloned() {
             state.last_number = state.last_number.max(spare_number(&path));
             // A spare grows while it is filled: one of full size was filled to its end, or made
             // in a hurry, which is slower and no less right.
             let file = disk.open(&path)?;
-            if state.ready.len() < SPARES_MAX && file.size_bytes()? == size_bytes {
+            let is_wanted = state.ready.len() < SPARES_MAX
+                && file.size_bytes()? == size_bytes
+                && !is_segment_too(&*file, folder, &names)?;
+            if is_wanted {
                 state.ready.push(Spare { path, file });
             } else {
                 disk.remove(&path)?;
@@ -214,6 +219,16 @@ impl Shared {
         state.last_number += 1;
         self.folder.join(format!("spare-{}.tmp", state.last_number))
     }
+}
+
+/// Whether the file may have a second name, as a segment: a rename makes a spare a segment and a segment a
+/// spare, and a power cut in the middle of it may leave both names. Then it is the log's, and a new
+/// header would make its records those of another segment.
+fn is_segment_too(file: &dyn LogFile, folder: &Path, names: &[PathBuf]) -> io::Result<bool> {
+    let mut bytes = [0; segment::HEADER_SIZE_BYTES];
+    let read = file.read_at(&mut bytes, 0)?;
+    let header = SegmentHeader::decode(&bytes[..read]);
+    Ok(header.is_ok_and(|header| names.contains(&segment_path(folder, header.number))))
 }
 
 /// The number in the name of a spare; 0 for a name without.

@@ -459,6 +459,32 @@ mod tests {
         assert_eq!(seen, [(last - 1, group(99).concat().into())]);
     }
 
+    /// 1. A segment is renamed to a spare, or a spare to a segment, and the power goes.
+    /// 2. The file has both names afterwards: not all file systems rename in one step.
+    /// 3. The log goes on, and needs spares. It must not begin a segment in one that it still has.
+    #[test]
+    fn a_segment_that_is_named_as_a_spare_too_is_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut log, _) = open(folder.path(), 0);
+        while log.current.header.number < 4 {
+            log.append(group(1).iter()).unwrap();
+        }
+        drop(log);
+        for (number, spare) in [(2, "spare-1.tmp"), (4, "spare-77.tmp")] {
+            let spare = folder.path().join(spare);
+            _ = std::fs::remove_file(&spare);
+            std::fs::hard_link(segment_path(folder.path(), number), spare).unwrap();
+        }
+        let (mut log, before) = open(folder.path(), 0);
+        while log.current.header.number < 7 {
+            log.append(group(2).iter()).unwrap();
+        }
+        drop(log);
+        let (_, after) = open(folder.path(), 0);
+        assert!(after.len() > before.len());
+        assert_eq!(after[..before.len()], before);
+    }
+
     /// The thread that makes spares cannot make the first one: the roll has to.
     #[test]
     fn a_segment_made_in_a_hurry_is_like_any_other() {
