@@ -44,6 +44,7 @@ use crate::node::Node;
 use crate::send::outbox::Outbox;
 use crate::send::receipts::Receipts;
 use crate::session::Close;
+use crate::teeth::{Tooth, broken};
 use crate::turn::Shared;
 
 pub(crate) use keep::Keeping;
@@ -131,6 +132,10 @@ pub(crate) async fn run(node: &Arc<Node>, slot: &Arc<Slot>) {
                     break;
                 }
             },
+            Next::Message(Envelope::Keep(reply)) if broken(Tooth::StoreSessionsEarly) => {
+                keep::alone(node, slot, reply).await;
+                Flow::GoOn
+            }
             Next::Message(Envelope::Keep(reply)) => {
                 then = Then::Keep(reply);
                 break;

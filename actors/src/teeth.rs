@@ -41,11 +41,22 @@ pub enum Tooth {
     FramesOutOfOrder,
     /// A frame that does not fit into the queue of its session is dropped.
     DropFrameWhenFull,
+    /// A client's message is acknowledged when its turn has ended, durable or not.
+    AckBeforeDurable,
+    /// A client that is back is told how many of its messages have taken effect while one is under way.
+    WelcomeBeforeSettled,
+    /// A client that is back is sent what comes after the message behind its last one.
+    ReplayFromWrongNumber,
+    /// A drain stores sessions while their clients' messages are under way. Three waits each prevent that;
+    /// this leaves all of them out.
+    StoreSessionsEarly,
+    /// The rows of sessions that are restored stay in the store.
+    KeepRowsOfRestored,
 }
 
 impl Tooth {
     /// All there are.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 21] = [
         Self::SkipOutputGate,
         Self::ReadsSkipTheGate,
         Self::CallBeforeDurable,
@@ -62,6 +73,11 @@ impl Tooth {
         Self::ForgetAlarmsAtStart,
         Self::FramesOutOfOrder,
         Self::DropFrameWhenFull,
+        Self::AckBeforeDurable,
+        Self::WelcomeBeforeSettled,
+        Self::ReplayFromWrongNumber,
+        Self::StoreSessionsEarly,
+        Self::KeepRowsOfRestored,
     ];
 }
 

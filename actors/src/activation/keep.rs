@@ -22,6 +22,7 @@ use crate::catalog::Slot;
 use crate::departure::Answer as Addressee;
 use crate::node::Node;
 use crate::session::{self, Restored, SessionCore};
+use crate::teeth::{Tooth, broken};
 
 /// What became of the sessions of an object that a drain wanted stored.
 pub(crate) enum Keeping {
@@ -86,6 +87,10 @@ impl Activation {
             return Ok(());
         };
         let Rows { sessions, deletes } = *rows;
+        if broken(Tooth::KeepRowsOfRestored) {
+            sessions.iter().for_each(|session| session.row_is_gone());
+            return Ok(());
+        }
         let broken =
             |error: CommitError| (CallError::EarlierCommit(error.clone()), Flow::Broken(error));
         self.room().await.map_err(broken)?;
@@ -110,10 +115,8 @@ impl Activation {
 pub(super) async fn alone(node: &Arc<Node>, slot: &Arc<Slot>, reply: oneshot::Sender<Keeping>) {
     let mut sessions = slot.sessions.select(None);
     sessions.retain(|session| session.freeze());
-    if sessions
-        .iter()
-        .any(|session| !session.outbound.is_settled())
-    {
+    let is_settled = |session: &Arc<SessionCore>| session.outbound.is_settled();
+    if !sessions.iter().all(is_settled) && !broken(Tooth::StoreSessionsEarly) {
         drop(reply.send(Keeping::Again));
         return;
     }

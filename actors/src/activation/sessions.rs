@@ -12,6 +12,7 @@ use crate::mailbox::{Attempt, Connect};
 use crate::message::{Answer, Message};
 use crate::session::{Close, Frame, SessionCore};
 use crate::stage::Effect;
+use crate::teeth::{Tooth, broken};
 
 impl Activation {
     pub(super) async fn connect(&mut self, connect: Connect) -> Flow {
@@ -104,7 +105,13 @@ impl Activation {
             Ok(Sealed {
                 departure, ticket, ..
             }) => {
-                self.depart(ticket, departure, Addressee::Frame(session));
+                let addressee = if broken(Tooth::AckBeforeDurable) {
+                    session.settle();
+                    Addressee::Nobody
+                } else {
+                    Addressee::Frame(session)
+                };
+                self.depart(ticket, departure, addressee);
                 Flow::GoOn
             }
             Err(Failure { error, flow }) => {

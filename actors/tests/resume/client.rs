@@ -1,7 +1,7 @@
 //! A client as `docs/protocol.md` has it, without a socket: it counts, keeps, and comes back.
 
 use std::collections::VecDeque;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use abide_actors::testing::World;
@@ -158,33 +158,38 @@ impl Client {
         }
     }
 
+    /// Gives what it has, and takes one thing; `false` when there is none.
+    pub(crate) fn take_one(&mut self, cx: &Context<'_>) -> bool {
+        self.give();
+        let Some(connection) = &mut self.connection else {
+            return false;
+        };
+        match connection.poll_outgoing(cx) {
+            Poll::Ready(Outgoing::Frame(frame)) => {
+                self.count += 1;
+                self.got.push(frame.as_text().unwrap().to_owned());
+            }
+            Poll::Ready(Outgoing::Skip(n)) => self.count += n,
+            Poll::Ready(Outgoing::Ack(number)) => self.acknowledged(number),
+            Poll::Ready(Outgoing::Readable) => self.is_readable = true,
+            Poll::Ready(Outgoing::Control(_)) => {}
+            Poll::Ready(Outgoing::Close(close)) => {
+                self.close = Some(close.clone());
+                let connection = self.connection.take().unwrap();
+                connection.closed(close);
+            }
+            Poll::Pending => return false,
+        }
+        true
+    }
+
     /// Takes what is there, gives what it has, and acknowledges or not.
     pub(crate) async fn pump(&mut self, acknowledge: Acknowledge) {
         // Let the object do what it can without time passing.
         tokio::time::sleep(Duration::from_millis(1)).await;
-        loop {
-            self.give();
-            let Some(connection) = &mut self.connection else {
-                return;
-            };
-            let polled = std::future::poll_fn(|cx| Poll::Ready(connection.poll_outgoing(cx)));
-            match polled.await {
-                Poll::Ready(Outgoing::Frame(frame)) => {
-                    self.count += 1;
-                    self.got.push(frame.as_text().unwrap().to_owned());
-                }
-                Poll::Ready(Outgoing::Skip(n)) => self.count += n,
-                Poll::Ready(Outgoing::Ack(number)) => self.acknowledged(number),
-                Poll::Ready(Outgoing::Readable) => self.is_readable = true,
-                Poll::Ready(Outgoing::Control(_)) => {}
-                Poll::Ready(Outgoing::Close(close)) => {
-                    self.close = Some(close.clone());
-                    let connection = self.connection.take().unwrap();
-                    connection.closed(close);
-                    return;
-                }
-                Poll::Pending => break,
-            }
+        while std::future::poll_fn(|cx| Poll::Ready(self.take_one(cx))).await {}
+        if self.connection.is_none() {
+            return;
         }
         let count = self.count;
         if acknowledge == Acknowledge::Yes

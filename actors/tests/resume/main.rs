@@ -9,6 +9,8 @@ extern crate abide_actors as abide;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod drain;
+#[cfg(test)]
 mod presence;
 #[cfg(test)]
 mod random;

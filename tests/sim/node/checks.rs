@@ -264,6 +264,18 @@ pub(super) fn repeat_is_the_same(object: &str, first: Seen, again: Seen) -> Resu
     Err(Violation::new("idempotency", what))
 }
 
+/// **resume**: a client hears of its messages that they have taken effect, and then never again that they
+/// have not, nor of more than it gave.
+pub(super) fn count_may_be(count: u64, least: usize, most: usize) -> Result<usize, Violation> {
+    match usize::try_from(count) {
+        Ok(count) if (least..=most).contains(&count) => Ok(count),
+        _ => {
+            let what = format!("{count} messages have taken effect of {most}, {least} before");
+            Err(Violation::new("resume", what))
+        }
+    }
+}
+
 /// **session-order**: the frames of one session come without a gap, and never show less than before.
 #[derive(Debug, Default)]
 pub(super) struct SessionOrder {

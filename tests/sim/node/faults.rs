@@ -29,7 +29,7 @@ pub(super) async fn make_trouble(sim: &Sim, mut random: fastrand::Rng) {
             35..43 => fill_the_disk(sim, &mut random).await,
             43..63 => slow_down(sim, &mut random).await,
             63..75 => take_an_object(sim, &mut random).await,
-            75..83 => ask_to_end(sim).await,
+            75..95 => ask_to_end(sim).await,
             _ => {}
         }
     }

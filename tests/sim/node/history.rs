@@ -66,11 +66,33 @@ pub(super) struct History {
     pub(super) operations: Vec<Operation>,
     pub(super) sightings: Vec<Sighting>,
     pub(super) alarms: Vec<SetAlarm>,
+    /// Sessions that went on with another connection.
+    pub(super) resumes: Resumes,
     /// What a checker need not look for any more: it was seen while it happened.
     pub(super) violations: Vec<Violation>,
     events: u64,
     numbers: u64,
     log: String,
+}
+
+/// See [`History::resumes`].
+#[derive(Debug, Default)]
+pub(super) struct Resumes {
+    /// In the process that had them before.
+    pub(super) here: u32,
+    /// In a later one.
+    pub(super) after_restart: u32,
+}
+
+impl Resumes {
+    /// One went on in the process `now`, that was in the process `before`.
+    pub(super) fn count(&mut self, before: u64, now: u64) {
+        if before == now {
+            self.here += 1;
+        } else {
+            self.after_restart += 1;
+        }
+    }
 }
 
 /// A promise that was not kept.

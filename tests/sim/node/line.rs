@@ -15,7 +15,7 @@ use super::workload::{Client, Trouble};
 
 /// After so much time without what it waits for a client says that nothing will come. Longer than
 /// anything that may hold an answer back: a turn, a retry, a disk that is full.
-const FOREVER: Duration = Duration::from_secs(120);
+pub(super) const FOREVER: Duration = Duration::from_secs(120);
 
 /// An open session.
 struct Line {

@@ -25,6 +25,11 @@ const FOLDER: &str = "/log";
 pub(super) const MAILBOX_MESSAGES_MAX: usize = 6;
 /// Bytes that wait to be read by one session: few, too.
 const OUTBOUND_MAX_BYTES: usize = 1_000;
+/// How long a session waits for its client: longer than most are away, and not so long that nobody's
+/// window passes.
+const RESUME_WINDOW: Duration = Duration::from_secs(2);
+/// Bytes kept of what a session's client has not acknowledged.
+const RESUME_BUFFER_MAX_BYTES: usize = 1_000;
 
 /// How a process ends that was not asked to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +139,11 @@ impl Machine {
         });
     }
 
+    /// Processes that were started.
+    pub(super) fn lives(&self) -> u64 {
+        self.lives
+    }
+
     /// Whether the store has failed, or the power, so that the process cannot go on.
     pub(super) fn is_broken(&self) -> bool {
         let steps = self.node.as_ref().map(|node| node.steps.lock());
@@ -236,6 +246,8 @@ fn limits() -> Limits {
         pipelined_commits_max: 8,
         outbound_max_bytes: OUTBOUND_MAX_BYTES,
         activations_max: 2,
+        resume_window: RESUME_WINDOW,
+        resume_buffer_max_bytes: RESUME_BUFFER_MAX_BYTES,
         ..Limits::default()
     }
 }

@@ -2,13 +2,15 @@
 //! clients saw.
 //!
 //! `machine.rs` is the node with its real store on a simulated disk (`disk.rs`); `subject.rs` the
-//! actor it runs; `workload.rs` and `line.rs` what its clients do; `faults.rs` what is done to it;
+//! actor it runs; `workload.rs`, `line.rs`, `lasting.rs` and `counts.rs` what its clients do; `faults.rs` what is done to it;
 //! `history.rs` and `probe.rs` what is written down; `checks.rs` and `linear.rs` what must be true of that.
 
 mod checks;
+mod counts;
 mod disk;
 mod faults;
 mod history;
+mod lasting;
 mod line;
 mod linear;
 mod machine;

@@ -94,6 +94,15 @@ fn a_node_that_hangs_is_noticed() {
     assert_eq!(said, ["liveness"]);
 }
 
+/// Faults end most sessions; those that only lose a connection, or see a drain, go on.
+#[test]
+fn sessions_go_on_here_and_after_a_restart() {
+    let runs: Vec<_> = (0..SEEDS).map(|seed| simulate(seed).history).collect();
+    let here: u32 = runs.iter().map(|run| run.resumes.here).sum();
+    let after_restart: u32 = runs.iter().map(|run| run.resumes.after_restart).sum();
+    assert!(here > 40 && after_restart > 10, "{here}, {after_restart}");
+}
+
 #[test]
 fn a_seed_gives_the_same_run_again() {
     for seed in [1, 2, 3] {

@@ -59,7 +59,7 @@ impl Client<'_> {
             if self.sim.is_over() {
                 return;
             }
-            match self.random.u8(0..100) {
+            match self.random.u8(0..110) {
                 0..24 => self.write(Manner::Once).await,
                 24..40 => self.write(Manner::UntilKnown).await,
                 40..58 => self.get().await,
@@ -68,7 +68,8 @@ impl Client<'_> {
                 69..75 => self.give().await,
                 75..85 => self.write_and_look().await,
                 85..90 => self.wake().await,
-                _ => self.session().await,
+                90..100 => self.session().await,
+                _ => self.lasting_session().await,
             }
         }
     }

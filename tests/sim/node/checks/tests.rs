@@ -231,6 +231,15 @@ fn frames_that_are_missing_or_go_back_are_noticed() {
 }
 
 #[test]
+fn counts_that_fall_or_come_from_the_future_are_noticed() {
+    assert_eq!(count_may_be(2, 2, 4), Ok(2));
+    assert_eq!(count_may_be(4, 2, 4), Ok(4));
+    for bad in [1, 5] {
+        assert_eq!(of(count_may_be(bad, 2, 4).map(drop)), "resume", "{bad}");
+    }
+}
+
+#[test]
 fn errors_that_no_fault_explains_are_noticed() {
     let namespace = abide::Namespace::new("subject").unwrap();
     let object = abide_storage::Object {
