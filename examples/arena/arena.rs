@@ -10,10 +10,12 @@ use crate::pace::{Pace, Stats};
 use crate::protocol::{self, Event, Request};
 use crate::room::Room;
 use crate::saved;
+use crate::seats::Sight;
 use crate::world::rules::TICKS_PER_SECOND;
 
 /// The code that tells a client that another one has taken its ship: it should not come back.
-const TAKEN_OVER: u16 = 4_001;
+/// 4001 would say that of its session.
+const TAKEN_OVER: u16 = 4_100;
 
 /// Steps that are made up for after a hiccup: players step their ships in real time, so the room does.
 const CATCH_UP: u32 = 4;
@@ -54,14 +56,15 @@ impl Arena {
         let room = self
             .room
             .insert(Room::new(world, seats, Best::load(ctx).await?));
-        // Sessions outlive activations: those who are here get their ships back, and all anew.
+        // Sessions outlive activations: those who are here get their ships back, and all anew, because
+        // what they hold is of tables that are gone.
         for session in ctx.sessions() {
+            room.view.show(&session, Sight::Nothing)?;
+            room.view.show(&session, Sight::Newcomer)?;
             if let Some(token) = session.attachment::<String>() {
                 room.sit(ctx, &session, &token)?;
             }
         }
-        room.view.sectors.resend(&ctx.sessions());
-        room.view.room.resend(&ctx.sessions());
         ctx.set_tick(Tick::per_second(TICKS_PER_SECOND).catch_up(CATCH_UP));
         Ok(())
     }
@@ -70,7 +73,7 @@ impl Arena {
         let Some(room) = &mut self.room else {
             return Ok(());
         };
-        room.view.room.watch(session, &["room"])
+        room.view.show(session, Sight::Newcomer)
     }
 
     /// A failed turn would cost everybody the world, so whatever a client sends is no reason for one.

@@ -36,7 +36,7 @@ use crate::arena::Arena;
 use crate::lobby::Lobby;
 
 static PAGE: &[Asset] = assets!(
-    "web/": "game.js", "hud.js", "icon.svg", "index.html", "input.js", "lobby.js", "main.js", "net.js", "particles.js",
+    "web/": "abide-client.js", "game.js", "hud.js", "icon.svg", "index.html", "input.js", "lobby.js", "main.js", "net.js", "particles.js",
     "physics.js", "predict.js", "rules.js", "scene.js", "sky.js", "sound.js", "sprites.js", "style.css", "sync.js"
 );
 

@@ -7,7 +7,7 @@ use crate::best::Best;
 use crate::lobby::{LOBBY, Lobby};
 use crate::protocol::{Event, checked_name, checked_token};
 use crate::saved;
-use crate::seats::{SEATS_MAX, Seat, Seats};
+use crate::seats::{SEATS_MAX, Seat, Seats, Sight};
 use crate::view::{Block, View, Who};
 use crate::world::body::Keys;
 use crate::world::helm::Helm;
@@ -86,7 +86,7 @@ impl Room {
                 ship,
                 session: None,
                 away_since: self.world.tick,
-                block: None,
+                sight: Sight::Newcomer,
             };
             self.seats.insert(token.clone(), seat);
         }
@@ -124,7 +124,8 @@ impl Room {
         })
     }
 
-    /// The session has ended; its ship drifts on for a while.
+    /// The session has ended, and with it the time in which it could have been taken up again; its
+    /// ship drifts on for a while.
     pub(crate) fn leave(&mut self, session: SessionId) {
         let ship = self.seats.leave(session, self.world.tick);
         if let Some(ship) = ship.and_then(|ship| self.world.ships.get_mut(&ship)) {
@@ -256,28 +257,25 @@ impl Room {
         Ok(has_kill)
     }
 
-    /// Has each session watch the sectors around its ship.
+    /// Has each session watch the sectors around its ship. One without a connection watches nothing,
+    /// so that it comes back to how things are, and not to all that happened meanwhile.
     fn look_around(&mut self, ctx: &mut Context<crate::arena::Arena>) -> Result<(), CallError> {
-        let mut moved = Vec::new();
-        for seat in self.seats.iter_mut() {
-            let (Some(session), Some(ship)) = (seat.session, self.world.ships.get(&seat.ship))
-            else {
+        for session in ctx.sessions() {
+            let Some(seat) = self.seats.of_session_mut(session.id()) else {
                 continue;
             };
-            let block = Block::around(ship.body.x, ship.body.y, seat.block);
-            if seat.block.replace(block) != Some(block) {
-                moved.push((session, block));
-            }
-        }
-        if moved.is_empty() {
-            return Ok(());
-        }
-        let sessions = ctx.sessions();
-        for (id, block) in moved {
-            if let Some(session) = sessions.iter().find(|session| session.id() == id) {
-                let topics = self.view.topics(block).map(str::to_owned);
-                let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
-                self.view.sectors.watch(session, &topics)?;
+            let before = match seat.sight {
+                Sight::Sectors(block) => Some(block),
+                Sight::Newcomer | Sight::Nothing => None,
+            };
+            let sight = match self.world.ships.get(&seat.ship) {
+                _ if !session.is_connected() => Sight::Nothing,
+                Some(ship) => Sight::Sectors(Block::around(ship.body.x, ship.body.y, before)),
+                None => continue,
+            };
+            if seat.sight != sight {
+                seat.sight = sight;
+                self.view.show(&session, sight)?;
             }
         }
         Ok(())

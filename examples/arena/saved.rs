@@ -5,7 +5,7 @@
 
 use abide::prelude::*;
 
-use crate::seats::{Seat, Seats};
+use crate::seats::{Seat, Seats, Sight};
 use crate::world::World;
 use crate::world::body::Body;
 use crate::world::rules::HULL_MAX;
@@ -99,7 +99,7 @@ pub(crate) async fn load<A>(ctx: &Context<A>) -> Result<(World, Seats), CallErro
             ship: id,
             session: None,
             away_since: tick,
-            block: None,
+            sight: Sight::Newcomer,
         };
         seats.insert(saved.token, seat);
     }

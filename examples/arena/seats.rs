@@ -15,12 +15,23 @@ pub(crate) struct Seat {
     pub(crate) name: String,
     pub(crate) hue: u16,
     pub(crate) ship: u32,
-    /// `None` while the player's client is away.
+    /// `None` once the player's session has ended. One that has only lost its connection is still here.
     pub(crate) session: Option<SessionId>,
-    /// The tick at which it went away.
+    /// The tick at which it ended.
     pub(crate) away_since: u32,
     /// What its session watches.
-    pub(crate) block: Option<Block>,
+    pub(crate) sight: Sight,
+}
+
+/// What a session watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// The score table, as everybody does who comes.
+    Newcomer,
+    /// The score table and four sectors.
+    Sectors(Block),
+    /// Nothing: there is no connection to show it to.
+    Nothing,
 }
 
 /// The players by their tokens, and by what else they are looked for.
@@ -50,7 +61,7 @@ impl Seats {
     pub(crate) fn take(&mut self, token: &str, session: SessionId) -> Option<SessionId> {
         let seat = self.by_token.get_mut(token)?;
         let before = seat.session.replace(session);
-        seat.block = None;
+        seat.sight = Sight::Newcomer;
         self.ships.insert(session, seat.ship);
         if let Some(before) = before.filter(|before| *before != session) {
             self.ships.remove(&before);
@@ -93,15 +104,16 @@ impl Seats {
         self.by_token.iter()
     }
 
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Seat> {
-        self.by_token.values_mut()
+    /// The seat that a session has.
+    pub(crate) fn of_session_mut(&mut self, session: SessionId) -> Option<&mut Seat> {
+        self.of_mut(self.ship_of(session)?)
     }
 
     pub(crate) fn len(&self) -> usize {
         self.by_token.len()
     }
 
-    /// Those whose clients are connected.
+    /// Those who have a session.
     pub(crate) fn here(&self) -> usize {
         self.by_token
             .values()

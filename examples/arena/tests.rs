@@ -1,4 +1,5 @@
 //! The simulation by itself, then rooms in a world without ports.
 
+mod away;
 mod rooms;
 mod simulation;

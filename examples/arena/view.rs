@@ -4,8 +4,10 @@
 //! session watches the four sectors around its ship. `room`, four times a second: every ship's
 //! name, points and rough place, for the score table and the minimap.
 
+use abide::prelude::*;
 use abide::sync::{Error, Field, RowId, Table, Value};
 
+use crate::seats::Sight;
 use crate::world::World;
 use crate::world::body::Keys;
 use crate::world::rules::SIZE;
@@ -99,10 +101,25 @@ impl View {
         }
     }
 
-    /// The topics of four sectors.
-    pub(crate) fn topics(&self, block: Block) -> [&str; 4] {
-        [(0, 0), (1, 0), (0, 1), (1, 1)]
-            .map(|(right, down)| self.name(block.column + right, block.row + down))
+    /// Has a session watch this and no more.
+    ///
+    /// # Errors
+    /// When that is too many tags.
+    pub(crate) fn show(&mut self, session: &Session, sight: Sight) -> Result<(), CallError> {
+        let (room, block): (&[&str], _) = match sight {
+            Sight::Newcomer => (&["room"], None),
+            Sight::Sectors(block) => (&["room"], Some(block)),
+            Sight::Nothing => (&[], None),
+        };
+        let name = |block: Block, (right, down): (usize, usize)| {
+            let (column, row) = (block.column + right, block.row + down);
+            self.names[row * SECTORS + column].as_str()
+        };
+        let corners = [(0, 0), (1, 0), (0, 1), (1, 1)];
+        let sectors = block.map(|block| corners.map(|corner| name(block, corner)));
+        self.room.watch(session, room)?;
+        self.sectors
+            .watch(session, sectors.as_ref().map_or(&[], |names| &names[..]))
     }
 
     /// Puts everything that moves where it is now.
@@ -155,8 +172,8 @@ impl View {
     }
 
     fn put_row(&mut self, id: u32, (x, y): (f64, f64), row: &[Value]) -> Result<(), Error> {
-        let topic = self.name(sector(x), sector(y)).to_owned();
-        self.sectors.put(RowId(id), &topic, row)
+        let topic = &self.names[sector(y) * SECTORS + sector(x)];
+        self.sectors.put(RowId(id), topic, row)
     }
 
     /// Puts a ship on the score table and the minimap.
@@ -174,10 +191,6 @@ impl View {
             (state + if who.is_here { 0 } else { 2 }).into(),
         ];
         self.room.put(RowId(id), "room", &row)
-    }
-
-    fn name(&self, column: usize, row: usize) -> &str {
-        &self.names[row * SECTORS + column]
     }
 }
 

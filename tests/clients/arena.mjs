@@ -1,10 +1,13 @@
-// The game of examples/arena in real browsers: players see each other fly and shoot, the server is killed and
-// started again, and everybody is in the same ship as before, with the same points. Exits with 77
+// The game of examples/arena in real browsers: players see each other fly and shoot. A network that goes and comes back, and
+// a restart, are a pause that nobody else sees; the server is killed and started again, and everybody is in the same ship
+// as before, with the same points. Exits with 77
 // when there is no Chromium, or no program: ARENA_BIN names one that lies elsewhere than beside ABIDE_BIN.
 // PLAYERS is how many browser windows play (2), SHOTS a folder for screenshots.
 import { access, mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { launch, openWindow } from "./lib/browser.mjs";
+import { Cable } from "./lib/cable.mjs";
 import { expect, main, ok, until } from "./lib/check.mjs";
 import { Abide } from "./lib/server.mjs";
 
@@ -18,6 +21,8 @@ const complaints = [];
 
 let abide;
 let browser;
+/** The first player's network. */
+let cable;
 
 await main(async () => {
   const binary = process.env.ARENA_BIN ?? join(dirname(process.env.ABIDE_BIN ?? "."), "examples", "arena");
@@ -33,7 +38,10 @@ await main(async () => {
   abide = await Abide.start(binary);
 
   const players = [];
-  for (const name of NAMES.slice(0, PLAYERS)) players.push(await enter(name));
+  cable = await Cable.lay(abide.address);
+  for (const [at, name] of NAMES.slice(0, PLAYERS).entries()) {
+    players.push(await enter(name, at === 0 ? cable.address : abide.address));
+  }
   const [ada, bob] = players;
   await until("everybody lists everybody", async () => (await Promise.all(players.map((page) => look(page)))).every(
     ({ names }) => NAMES.slice(0, PLAYERS).every((name) => names.includes(name)),
@@ -47,6 +55,25 @@ await main(async () => {
   await movesForBoth(ada, bob);
   await scores(ada);
   await shot(ada, "game");
+
+  await isOnlyAPause("a network that is gone for three seconds", players, async () => {
+    cable.tear();
+    await until("the page notices", async () => (await look(ada)).connection === "reconnecting", PATIENCE);
+    await pause(3_000);
+    cable.mend();
+  });
+  await isOnlyAPause("a network that gets stuck until the page gives up", players, async () => {
+    cable.cut();
+    await until("the page notices", async () => (await look(ada)).connection === "reconnecting", PATIENCE);
+    cable.mend();
+  });
+  await isOnlyAPause("a restart of the server", players, async () => {
+    await abide.drain();
+    await until("the page notices", async () => (await look(ada)).connection === "reconnecting", PATIENCE);
+    await abide.start();
+  });
+  await movesForBoth(ada, bob);
+  await movesForBoth(bob, ada);
 
   const before = await Promise.all(players.map(look));
   const best = await firstBest();
@@ -86,6 +113,7 @@ await main(async () => {
   ok("no exception, no break of the content security policy, no request to another host");
 }, async () => {
   await browser?.close();
+  cable?.remove();
   await abide?.remove();
 });
 
@@ -93,9 +121,9 @@ async function lobby() {
   return (await fetch(`http://${abide.address}/v1/arena-lobby/lobby/rooms`)).json();
 }
 
-async function enter(name) {
+async function enter(name, address) {
   const page = await openWindow(browser, complaints, { viewport: { width: 900, height: 620 } });
-  await page.goto(`http://${abide.address}/arena/`);
+  await page.goto(`http://${address}/arena/`);
   await page.locator("#name").fill(name);
   await page.locator("#room").fill(ROOM);
   await page.locator(".play").click();
@@ -109,6 +137,7 @@ function look(page) {
     const { game } = globalThis.arena;
     const body = game.prediction.body;
     return {
+      session: globalThis.arena.sessionId(),
       ship: game.ship,
       name: game.roster.get(game.ship)?.name,
       points: game.roster.get(game.ship)?.points ?? 0,
@@ -120,6 +149,34 @@ function look(page) {
       connection: document.body.dataset.connection,
     };
   });
+}
+
+/** Everybody is in the same session and flies the same ship after it, and meanwhile the others have not seen the first one leave. */
+async function isOnlyAPause(what, players, happens) {
+  const before = await Promise.all(players.map(look));
+  const [{ name }] = before;
+  for (const page of players.slice(1)) await page.evaluate((name) => {
+    globalThis.seenAway = 0;
+    globalThis.watching = setInterval(() => {
+      const { game } = globalThis.arena;
+      for (const row of game.roster.values()) if (row.name === name && row.state & 2) globalThis.seenAway += 1;
+    }, 20);
+  }, name);
+  await happens();
+  for (const [at, page] of players.entries()) {
+    const after = await until(`${before[at].name} goes on after ${what}`, async () => {
+      const seen = await look(page);
+      return seen.connection === "open" && seen.own && seen.name && seen;
+    }, PATIENCE);
+    expect(after.session === before[at].session, `${what} was a new session for ${before[at].name}`);
+    expect(after.name === before[at].name, `${before[at].name} came back as ${after.name}`);
+    expect(after.points >= before[at].points, `${before[at].name} had ${before[at].points} points and has ${after.points}`);
+  }
+  for (const page of players.slice(1)) {
+    const seenAway = await page.evaluate(() => (clearInterval(globalThis.watching), globalThis.seenAway));
+    expect(seenAway === 0, `${name} was seen away during ${what}`);
+  }
+  ok(`${what} is only a pause: same session, same ship, and nobody has seen it leave`);
 }
 
 /** Both are on the other's minimap, where they say they are. */

@@ -11,10 +11,10 @@ use crate::arena::Arena;
 use crate::lobby::Lobby;
 use crate::world::body::Keys;
 
-const ADA: &str = "ada-0123456789abcdef";
-const BOB: &str = "bob-0123456789abcdef";
+pub(super) const ADA: &str = "ada-0123456789abcdef";
+pub(super) const BOB: &str = "bob-0123456789abcdef";
 
-fn in_world(test: impl AsyncFnOnce(&mut World)) {
+pub(super) fn in_world(test: impl AsyncFnOnce(&mut World)) {
     World::builder()
         .actor::<Arena>("arena")
         .actor::<Lobby>("arena-lobby")
@@ -23,16 +23,16 @@ fn in_world(test: impl AsyncFnOnce(&mut World)) {
 }
 
 /// A page without a screen.
-struct Player {
+pub(super) struct Player {
     session: TestSession,
-    replica: Replica,
+    pub(super) replica: Replica,
     said: Vec<Json>,
     ship: u32,
     number: u32,
 }
 
 impl Player {
-    async fn enter(world: &World, name: &str, token: &str) -> Self {
+    pub(super) async fn enter(world: &World, name: &str, token: &str) -> Self {
         let session = world.connect("arena", "duel", "").await.unwrap();
         let mut player = Self {
             session,
@@ -79,23 +79,12 @@ impl Player {
             .cloned()
     }
 
-    /// A number of a ship on the map.
     fn sees(&self, ship: u32, field: &str) -> Option<f64> {
-        let topics = self
-            .replica
-            .topics()
-            .filter(|topic| topic.starts_with("sector"));
-        let rows = topics.flat_map(|topic| self.replica.rows(topic));
-        let place = ["x", "y", "vx", "vy", "angle", "ack"]
-            .iter()
-            .position(|name| *name == field);
-        rows.into_iter()
-            .find(|(id, _)| *id == RowId(ship))
-            .and_then(|(_, row)| row[place?].as_f64())
+        number_of(&self.replica, ship, field)
     }
 
     /// A row of the score table.
-    fn lists(&self, ship: u32) -> Option<Vec<Value>> {
+    pub(super) fn lists(&self, ship: u32) -> Option<Vec<Value>> {
         self.replica
             .rows("room")
             .find(|(id, _)| *id == RowId(ship))
@@ -103,8 +92,20 @@ impl Player {
     }
 }
 
+/// A number of a ship on the map.
+pub(super) fn number_of(replica: &Replica, ship: u32, field: &str) -> Option<f64> {
+    let topics = replica.topics();
+    let topics = topics.filter(|topic| topic.starts_with("sector"));
+    let rows = topics.flat_map(|topic| replica.rows(topic));
+    let fields = ["x", "y", "vx", "vy", "angle", "ack"];
+    let place = fields.iter().position(|name| *name == field);
+    rows.into_iter()
+        .find(|(id, _)| *id == RowId(ship))
+        .and_then(|(_, row)| row[place?].as_f64())
+}
+
 /// Lets ticks pass, one after the other, and has everybody listen.
-async fn ticks(world: &World, count: u32, players: &mut [&mut Player]) {
+pub(super) async fn ticks(world: &World, count: u32, players: &mut [&mut Player]) {
     for _ in 0..count {
         world.advance(Duration::from_millis(49)).await;
         for player in players.iter_mut() {
@@ -177,7 +178,7 @@ fn the_newest_page_with_a_token_has_the_ship() {
         let mut first = Player::enter(world, "Ada", ADA).await;
         let mut second = Player::enter(world, "Ada", ADA).await;
         assert_eq!(first.ship, second.ship);
-        assert_eq!(first.session.closed().await.unwrap().code, 4_001);
+        assert_eq!(first.session.closed().await.unwrap().code, 4_100);
         second.press(Keys::THRUST).await;
         ticks(world, 3, &mut [&mut second]).await;
         assert_eq!(second.sees(second.ship, "ack"), Some(1.0));

@@ -139,6 +139,22 @@ fn who_sends_faster_does_not_fly_faster() {
 }
 
 #[test]
+fn who_is_silent_for_a_second_has_let_go_of_the_keys() {
+    let mut helm = Helm::default();
+    helm.take(1, Keys(Keys::THRUST));
+    let held = (0..30)
+        .take_while(|_| helm.next().has(Keys::THRUST))
+        .count();
+    assert_eq!(held, 20, "ticks under the keys of the last input");
+    helm.take(2, Keys(Keys::FIRE));
+    assert_eq!(
+        helm.next(),
+        Keys(Keys::FIRE),
+        "and is back with the next one"
+    );
+}
+
+#[test]
 fn old_and_doubled_inputs_are_dropped() {
     let mut helm = Helm::default();
     helm.take(3, Keys(1));

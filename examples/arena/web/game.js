@@ -10,6 +10,8 @@ const EXTRAPOLATE_TICKS = 4;
 /** A ship that is farther from where it was than it can fly has been put there. */
 const LEAP = 320;
 const SAMPLES_MAX = 12;
+/** What vanished longer ago is told late, after a pause of the connection: nobody sees it burst any more. */
+const NEWS_TICKS = 20;
 
 export class Game {
   /** Things of the map by id: `{ row, topic, samples, goneAt }`. */
@@ -42,7 +44,7 @@ export class Game {
     });
   }
 
-  /** A connection begins: everything comes anew. */
+  /** A session begins: everything comes anew. */
   begin() {
     this.things.clear();
     this.roster.clear();
@@ -107,7 +109,7 @@ export class Game {
       const at = this.#place(thing, tick);
       if (thing.goneAt !== null && tick >= thing.goneAt) {
         this.things.delete(id);
-        if (at) this.seen.vanished(thing, at, tick);
+        if (at && tick < thing.goneAt + NEWS_TICKS) this.seen.vanished(thing, at, tick);
       } else if (at && thing.born <= tick + 1) {
         draw(thing, at);
       }

@@ -1,16 +1,19 @@
-// The rooms where somebody plays, as the lobby tells them.
+// The rooms where somebody plays, as the lobby tells them: the whole list each time.
+import { createClient } from "./abide-client.js";
 
 /** A room that is fuller than this is lively enough: others get one of their own. */
 const CROWDED = 40;
 
 export class Lobby {
   rooms = [];
-  #socket = null;
-  #isOver = false;
+  #session;
 
   constructor(changed) {
-    this.changed = changed;
-    this.#open();
+    this.#session = createClient({ url: location.origin }).object("arena-lobby", "lobby").session();
+    this.#session.on("message", (data) => {
+      this.rooms = JSON.parse(data);
+      changed();
+    });
   }
 
   /** Where somebody who does not choose plays: the fullest room that still has room to fly in. */
@@ -19,18 +22,6 @@ export class Lobby {
   }
 
   close() {
-    this.#isOver = true;
-    this.#socket?.close();
-  }
-
-  #open() {
-    const scheme = location.protocol === "https:" ? "wss" : "ws";
-    const socket = new WebSocket(`${scheme}://${location.host}/v1/arena-lobby/lobby`);
-    socket.onmessage = ({ data }) => {
-      this.rooms = JSON.parse(data);
-      this.changed();
-    };
-    socket.onclose = () => this.#isOver || setTimeout(() => this.#open(), 1000 + Math.random() * 2000);
-    this.#socket = socket;
+    this.#session.close();
   }
 }

@@ -85,16 +85,20 @@ function play(where, name, token = newToken()) {
   document.body.dataset.mode = "game";
   document.activeElement?.blur();
   find("#room-name").textContent = room;
-  connection = new Connection(room, name, token, { state: connectionIs, text: said, binary: (buffer) => game.hear(buffer) });
+  connection = new Connection(room, name, token, {
+    begins,
+    state: (state, reason) => hud.connection(state, reason),
+    text: said,
+    binary: (buffer) => game.hear(buffer),
+  });
 }
 
 function newToken() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-function connectionIs(state, reason) {
-  if (state !== "open") game.begin();
-  hud.connection(state, reason);
+function begins() {
+  game.begin();
   downAt = null;
 }
 
@@ -200,4 +204,4 @@ else showMenu();
 requestAnimationFrame(frame);
 
 // What the tests look at.
-globalThis.arena = { game, scene, input };
+globalThis.arena = { game, scene, input, sessionId: () => connection?.id };

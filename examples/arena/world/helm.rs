@@ -5,6 +5,7 @@
 //! - an input that is early waits for its tick;
 //! - where none has come, the ship goes on under the keys it had. The input that was missing has then
 //!   had its step; when it comes it only changes the keys from there on;
+//! - who is silent for a second has let go of the keys: a connection is lost, and nobody steers;
 //! - whoever sends faster than time passes does not fly faster: what waits too long is passed over.
 //!
 //! The number of the last input that had its step is a field of the ship's row, so the browser
@@ -18,6 +19,8 @@ use super::body::Keys;
 const WAITING_MAX: usize = 5;
 /// Steps without an input that later ones may make up for; who was away for longer begins anew.
 const MISSING_MAX: u32 = 20;
+/// Steps without a word after which nobody holds the keys.
+const SILENT_MAX: u32 = 20;
 
 /// One ship's inputs.
 #[derive(Debug, Default)]
@@ -26,6 +29,8 @@ pub(crate) struct Helm {
     waiting: VecDeque<(u32, Keys)>,
     /// Steps that were taken without the input they belong to.
     missing: u32,
+    /// Steps since an input came.
+    silent: u32,
     /// Number of the last input that had its step.
     done: u32,
 }
@@ -37,6 +42,7 @@ impl Helm {
         if number <= newest {
             return;
         }
+        self.silent = 0;
         if self.missing > 0 {
             self.missing -= 1;
             self.done = number;
@@ -53,6 +59,11 @@ impl Helm {
     pub(crate) fn next(&mut self) -> Keys {
         if !self.advance() && self.missing < MISSING_MAX {
             self.missing += 1;
+        }
+        if self.silent == SILENT_MAX {
+            self.keys = Keys::default();
+        } else {
+            self.silent += 1;
         }
         self.keys
     }

@@ -1,5 +1,5 @@
 // The network between one client and the server: a TCP proxy that can be cut like a cable. What is
-// under way then gets stuck, nobody is told, and new connections get nowhere.
+// under way then gets stuck, nobody is told, and new connections get nowhere. Or it is torn, which both ends notice.
 import { connect, createServer } from "node:net";
 import { once } from "node:events";
 
@@ -7,6 +7,7 @@ export class Cable {
   #server;
   #ends = new Set();
   #isCut = false;
+  #isTorn = false;
 
   /** Lays one to `127.0.0.1:port`. */
   static async lay(target) {
@@ -28,8 +29,14 @@ export class Cable {
     for (const end of this.#ends) end.pause();
   }
 
+  /** Tears it apart: both ends hear of it, and so does whoever connects from now on. */
+  tear() {
+    this.#isTorn = true;
+    for (const end of this.#ends) end.destroy();
+  }
+
   mend() {
-    this.#isCut = false;
+    this.#isCut = this.#isTorn = false;
     for (const end of this.#ends) end.resume();
   }
 
@@ -39,6 +46,11 @@ export class Cable {
   }
 
   #join(near, far) {
+    if (this.#isTorn) {
+      near.destroy();
+      far.destroy();
+      return;
+    }
     for (const [from, to] of [[near, far], [far, near]]) {
       this.#ends.add(from);
       from.on("data", (bytes) => to.write(bytes));
