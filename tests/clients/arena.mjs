@@ -3,42 +3,28 @@
 // as before, with the same points. Exits with 77
 // when there is no Chromium, or no program: ARENA_BIN names one that lies elsewhere than beside ABIDE_BIN.
 // PLAYERS is how many browser windows play (2), SHOTS a folder for screenshots.
-import { access, mkdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { launch, openWindow } from "./lib/browser.mjs";
 import { Cable } from "./lib/cable.mjs";
-import { expect, main, ok, until } from "./lib/check.mjs";
-import { Abide } from "./lib/server.mjs";
+import { expect, ok, until } from "./lib/check.mjs";
+import { Stage } from "./lib/stage.mjs";
 
-const SKIPPED = 77;
 const ROOM = "duel";
 const PLAYERS = Number(process.env.PLAYERS ?? 2);
 const NAMES = ["Ada", "Bob", "Cleo", "Dan", "Eve", "Finn", "Gil", "Hana"];
 /** Pictures come slowly without a graphics card, and two windows share it. */
 const PATIENCE = { deadlineMs: 60_000, everyMs: 100 };
-const complaints = [];
+const stage = new Stage("arena");
 
 let abide;
-let browser;
 /** The first player's network. */
 let cable;
 
-await main(async () => {
-  const binary = process.env.ARENA_BIN ?? join(dirname(process.env.ABIDE_BIN ?? "."), "examples", "arena");
-  if (!(await access(binary).then(() => true, () => false))) {
-    console.log(`skipped: there is no ${binary} (cargo build --example arena)`);
-    return SKIPPED;
-  }
-  browser = await launch();
-  if (browser === null) {
-    console.log("skipped: no Chromium is installed (CHROMIUM may name one)");
-    return SKIPPED;
-  }
-  abide = await Abide.start(binary);
+await stage.run(async () => {
+  abide = stage.server;
 
   const players = [];
   cable = await Cable.lay(abide.address);
+  stage.atEnd(() => cable.remove());
   for (const [at, name] of NAMES.slice(0, PLAYERS).entries()) {
     players.push(await enter(name, at === 0 ? cable.address : abide.address));
   }
@@ -54,7 +40,7 @@ await main(async () => {
   await sees(ada, bob);
   await movesForBoth(ada, bob);
   await scores(ada);
-  await shot(ada, "game");
+  await stage.shot(ada, "arena-game");
 
   await isOnlyAPause("a network that is gone for three seconds", players, async () => {
     cable.tear();
@@ -79,7 +65,7 @@ await main(async () => {
   const best = await firstBest();
   await abide.kill();
   await until("the pages notice", async () => (await look(ada)).connection === "reconnecting", PATIENCE);
-  await shot(ada, "server-down");
+  await stage.shot(ada, "arena-server-down");
   await abide.start();
   for (const [at, page] of players.entries()) {
     const after = await until("the page is back by itself", async () => {
@@ -107,14 +93,8 @@ await main(async () => {
 
   await ada.click("#leave");
   await ada.locator(`#rooms button[data-room="${ROOM}"]`).waitFor({ timeout: PATIENCE.deadlineMs });
-  await shot(ada, "menu");
+  await stage.shot(ada, "arena-menu");
   ok("the menu lists the room");
-  expect(complaints.length === 0, `the browser complained:\n${complaints.join("\n")}`);
-  ok("no exception, no break of the content security policy, no request to another host");
-}, async () => {
-  await browser?.close();
-  cable?.remove();
-  await abide?.remove();
 });
 
 async function lobby() {
@@ -122,7 +102,7 @@ async function lobby() {
 }
 
 async function enter(name, address) {
-  const page = await openWindow(browser, complaints, { viewport: { width: 900, height: 620 } });
+  const page = await stage.open({ viewport: { width: 900, height: 620 } });
   await page.goto(`http://${address}/arena/`);
   await page.locator("#name").fill(name);
   await page.locator("#room").fill(ROOM);
@@ -227,10 +207,4 @@ function firstBest() {
     const best = await (await fetch(`http://${abide.address}/v1/arena/${ROOM}/best`)).json();
     return best.length > 0 && best;
   }, { deadlineMs: 20_000 });
-}
-
-async function shot(page, name) {
-  if (!process.env.SHOTS) return;
-  await mkdir(process.env.SHOTS, { recursive: true });
-  await page.screenshot({ path: join(process.env.SHOTS, `arena-${name}.png`) });
 }

@@ -2,32 +2,20 @@
 // back, the network is cut, an old version is restored. EDITOR_BIN names the example's program; without
 // it one beside ABIDE_BIN is looked for. WINDOWS is how many people write (2). Exits with 77 when there is
 // no Chromium or no program. SHOTS names a folder for screenshots.
-import { access, mkdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { launch, openWindow } from "./lib/browser.mjs";
 import { Cable } from "./lib/cable.mjs";
-import { expect, main, ok, until } from "./lib/check.mjs";
-import { Abide } from "./lib/server.mjs";
+import { expect, ok, until } from "./lib/check.mjs";
+import { Stage } from "./lib/stage.mjs";
 
-const SKIPPED = 77;
 const windows = Number(process.env.WINDOWS ?? 2);
 const NAMES = ["Ada Lovelace", "Bob Marley", "Cleo Vega", "Dan Okafor", "Eva Lind", "Finn Roy", "Gia Moss", "Hal Ito"];
-const complaints = [];
+const stage = new Stage("editor");
 /** The cable of each page. */
 const cables = new Map();
 
 let editor;
-let browser;
 
-await main(async () => {
-  browser = await launch();
-  const binary = process.env.EDITOR_BIN ?? join(dirname(process.env.ABIDE_BIN ?? "."), "examples", "editor");
-  const built = await access(binary).then(() => true, () => false);
-  if (browser === null || !built) {
-    console.log(`skipped: ${browser === null ? "no Chromium is installed" : `${binary} is not built`}`);
-    return SKIPPED;
-  }
-  editor = await Abide.start(binary);
+await stage.run(async () => {
+  editor = stage.server;
   const people = [];
   for (let at = 0; at < windows; at++) people.push(await visit(NAMES[at % NAMES.length], at % 2 ? "dark" : "light"));
   await writeTogether(people);
@@ -37,18 +25,13 @@ await main(async () => {
   await drained(people);
   await keyboard(people[0]);
   await narrow();
-  expect(complaints.length === 0, `the browser complained:\n${complaints.join("\n")}`);
-  ok("no exception, no break of the content security policy, no request to another host");
-}, async () => {
-  await browser?.close();
-  for (const cable of cables.values()) cable.remove();
-  await editor?.remove();
 });
 
 async function visit(name, colorScheme, options = {}) {
-  const page = await openWindow(browser, complaints, { colorScheme, ...options });
+  const page = await stage.open({ colorScheme, ...options });
   const cable = await Cable.lay(editor.address);
   cables.set(page, cable);
+  stage.atEnd(() => cable.remove());
   await page.addInitScript((name) => sessionStorage.setItem("abide.name", name), name);
   const answer = await page.goto(`http://${cable.address}/?doc=notes`);
   const policy = answer.headers()["content-security-policy"] ?? "";
@@ -74,8 +57,8 @@ async function writeTogether(people) {
   });
   await people[0].locator("#editor .remote-caret", { hasText: NAMES[1] }).waitFor({ state: "attached" });
   ok("who is here is listed, and the others' carets carry their names");
-  await shot(people[0], "editor-light");
-  await shot(people[1], "editor-dark");
+  await stage.shot(people[0], "editor-light");
+  await stage.shot(people[1], "editor-dark");
 }
 
 /** "Saved" must be true: what stands there when the power goes is there afterwards. */
@@ -87,7 +70,7 @@ async function killed(people) {
   await type(people[0], "from Ada offline\n");
   await type(people[1], "from Bob offline\n");
   await status(people[0], "kept");
-  await shot(people[0], "editor-offline");
+  await stage.shot(people[0], "editor-offline");
   // Everybody is gone when it comes back, so only the disk can tell.
   for (const page of people) await cut(page);
   await editor.start();
@@ -171,7 +154,7 @@ async function restored(people) {
   await ada.locator(".version", { hasText: "before the cut" }).click();
   await ada.locator("#preview-text .new").first().waitFor();
   await ada.locator("#preview-text .gone", { hasText: "All of it is gone." }).waitFor();
-  await shot(ada, "editor-history");
+  await stage.shot(ada, "editor-history");
   await ada.locator("#preview-restore").click();
   await until("the old text is back in every window", async () =>
     (await Promise.all(people.map(textOf))).every((text) => text === before));
@@ -215,7 +198,7 @@ async function narrow() {
   const page = await visit("Ida", "light", { viewport: { width: 390, height: 844 } });
   const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   expect(overflow <= 0, `the page is ${overflow} px wider than a narrow window`);
-  await shot(page, "editor-narrow");
+  await stage.shot(page, "editor-narrow");
   ok("the page fits a narrow window");
 }
 
@@ -260,10 +243,4 @@ async function serverText() {
 
 async function status(page, words) {
   await page.locator("#status", { hasText: words }).waitFor({ timeout: 20_000 });
-}
-
-async function shot(page, name) {
-  if (!process.env.SHOTS) return;
-  await mkdir(process.env.SHOTS, { recursive: true });
-  await page.screenshot({ path: join(process.env.SHOTS, `${name}.png`) });
 }

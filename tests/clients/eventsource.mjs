@@ -1,25 +1,17 @@
 // A browser's EventSource on the `chat` namespace: what is said while it listens, while the server restarts and
 // while it is gone comes once each and in order, with no code of ours in the page. Exits with 77 when no Chromium is installed.
-import { launch, openWindow } from "./lib/browser.mjs";
 import { Chatter } from "./lib/chatter.mjs";
-import { expect, main, ok, until } from "./lib/check.mjs";
-import { Abide } from "./lib/server.mjs";
+import { expect, ok, until } from "./lib/check.mjs";
+import { Stage } from "./lib/stage.mjs";
 
-const SKIPPED = 77;
 const ROOM = "listeners ✓";
-const complaints = [];
+const stage = new Stage();
 
 let abide;
-let browser;
 
-await main(async () => {
-  browser = await launch();
-  if (browser === null) {
-    console.log("skipped: no Chromium is installed (CHROMIUM may name one)");
-    return SKIPPED;
-  }
-  abide = await Abide.start();
-  const page = await openWindow(browser, complaints);
+await stage.run(async () => {
+  abide = stage.server;
+  const page = await stage.open();
   // The page's own content security policy holds for the event source.
   await page.goto(`http://${abide.address}/`);
   await listen(page);
@@ -63,12 +55,8 @@ await main(async () => {
   }), `/v1/chat/${encodeURIComponent(ROOM)}`);
   expect(refused === 2, `a refusal leaves EventSource in state ${refused}`);
   ok("a refusal ends EventSource for good");
-  expect(complaints.filter((complaint) => !complaint.includes("400")).length === 0, `the browser complained:\n${complaints.join("\n")}`);
-  ok("the page broke no content security policy");
-}, async () => {
-  await browser?.close();
-  await abide?.remove();
-});
+  // The browser tells of the refusal.
+}, { complaints: (complaint) => complaint.includes("400") });
 
 /** Opens the source; what comes is kept in the page, by the event's name. */
 async function listen(page) {

@@ -1,34 +1,26 @@
 // The landing page in a real browser: two people, one chat, one document, and a server that is
 // killed twice. Exits with 77 when no Chromium is installed. SHOTS names a folder for screenshots.
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
-import { launch, openWindow } from "./lib/browser.mjs";
-import { expect, main, ok, until } from "./lib/check.mjs";
-import { Abide } from "./lib/server.mjs";
+import { expect, ok, until } from "./lib/check.mjs";
+import { Stage } from "./lib/stage.mjs";
 
-const SKIPPED = 77;
-const complaints = [];
+const stage = new Stage();
+/** Of a screenshot. */
+const WHOLE = { fullPage: true };
 
 let abide;
-let browser;
 
-await main(async () => {
-  browser = await launch();
-  if (browser === null) {
-    console.log("skipped: no Chromium is installed (CHROMIUM may name one)");
-    return SKIPPED;
-  }
-  abide = await Abide.start();
+await stage.run(async () => {
+  abide = stage.server;
   let ada = await visit("Ada");
   let bob = await visit("Bob");
   await showsWhatRuns(ada);
   await callsFromThePage(ada);
   await chatAndDocumentAreShared(ada, bob);
-  await shot(ada, "light");
+  await stage.shot(ada, "light", WHOLE);
 
   await abide.kill();
   await isDown(ada);
-  await shot(ada, "server-down");
+  await stage.shot(ada, "server-down", WHOLE);
   // Both windows go before the server is back: nothing but its own disk can bring the text again.
   await Promise.all([ada.context().close(), bob.context().close()]);
   await abide.start();
@@ -36,7 +28,7 @@ await main(async () => {
   await hasText(bob, "one line from Ada, one from Bob");
   await hasLine(bob, "hello from Ada");
   ok("after SIGKILL and restart a fresh window shows the document and the history");
-  await shot(bob, "dark");
+  await stage.shot(bob, "dark", WHOLE);
 
   await abide.kill();
   await isDown(bob);
@@ -50,20 +42,15 @@ await main(async () => {
   const seqs = await bob.locator("#chat-log li.line").evaluateAll((lines) => lines.map((line) => line.dataset.seq));
   expect(new Set(seqs).size === seqs.length, "the history after the reconnect shows a line twice");
   ok("an open window reconnects by itself, and what was typed meanwhile arrives");
-  await shot(ada, "narrow");
+  await stage.shot(ada, "narrow", WHOLE);
   const overflow = await ada.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   expect(overflow <= 0, `the page is ${overflow} px wider than a narrow window`);
   ok("the page fits a narrow window");
 
-  expect(complaints.length === 0, `the browser complained:\n${complaints.join("\n")}`);
-  ok("no exception, no break of the content security policy, no request to another host");
-}, async () => {
-  await browser?.close();
-  await abide?.remove();
 });
 
 async function visit(name, options) {
-  const page = await openWindow(browser, complaints, options);
+  const page = await stage.open(options);
   await page.addInitScript((name) => sessionStorage.setItem("abide.name", name), name);
   const answer = await page.goto(`http://${abide.address}/?doc=shared&room=shared`);
   const policy = answer.headers()["content-security-policy"] ?? "";
@@ -154,10 +141,4 @@ async function isLive(page) {
 async function isDown(page) {
   await page.locator('#chat-status:not([data-state="live"])').waitFor();
   await page.locator('#editor-status:not([data-state="live"])').waitFor();
-}
-
-async function shot(page, name) {
-  if (!process.env.SHOTS) return;
-  await mkdir(process.env.SHOTS, { recursive: true });
-  await page.screenshot({ path: join(process.env.SHOTS, `${name}.png`), fullPage: true });
 }

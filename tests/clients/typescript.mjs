@@ -3,24 +3,17 @@
 // tab that is duplicated does not take it over; and all of it through a restart of the server.
 import { readFile } from "node:fs/promises";
 import { Chatter } from "./lib/chatter.mjs";
-import { launch, openWindow } from "./lib/browser.mjs";
-import { expect, main, ok, until } from "./lib/check.mjs";
-import { Abide } from "./lib/server.mjs";
+import { expect, ok, until } from "./lib/check.mjs";
+import { Stage } from "./lib/stage.mjs";
 
-const SKIPPED = 77;
 const BUILT = new URL("../../clients/typescript/dist/", import.meta.url);
 
-let abide;
-let browser;
-const complaints = [];
+const stage = new Stage();
 
-await main(async () => {
-  browser = await launch();
-  if (!browser) {
-    console.log("skipped: no Chromium is installed");
-    return SKIPPED;
-  }
-  abide = await Abide.start();
+let abide;
+
+await stage.run(async () => {
+  abide = stage.server;
   const bob = await Chatter.enter(abide.address, "room", "Bob");
   const page = await visit("Ada", "sessionStorage");
   await says(page, "from the browser");
@@ -69,15 +62,11 @@ await main(async () => {
   await eve.goto("about:blank");
   await until("Eve is seen leaving at once", () => carl.messages().some(({ type, name }) => type === "left" && name === "Eve"), { deadlineMs: 5_000 });
   ok("a page that is left, without a storage, ends its session at once");
-  expect(complaints.length === 0, complaints.join("\n"));
-}, async () => {
-  await browser?.close();
-  await abide?.remove();
 });
 
 /** A page of the server's own origin that has the client. */
 async function visit(name, storage) {
-  const page = await openWindow(browser, complaints);
+  const page = await stage.open();
   await page.route("**/_client/*", async (route) => {
     const file = new URL(new URL(route.request().url()).pathname.split("/").at(-1), BUILT);
     await route.fulfill({ contentType: "text/javascript", body: await readFile(file, "utf8") });
