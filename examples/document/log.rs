@@ -11,6 +11,7 @@
 //! between two checkpoints the engine sees the last.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use abide::prelude::*;
 
@@ -24,8 +25,11 @@ const SINGLE_UPDATES: &str = "u/";
 
 /// Updates after which they become a new snapshot, by number and by size: what an activation has
 /// to read and apply before its first message stays small.
-const UPDATES_MAX: u64 = 200;
+const UPDATES_MAX: RangeInclusive<u64> = 200..=1_000;
 const UPDATES_SIZE_MAX_BYTES: u64 = 256 * 1024;
+/// Making a snapshot takes as long as the document is: so many bytes of it put the next one off by an
+/// update.
+const SNAPSHOT_BYTES_PER_UPDATE: u64 = 256;
 /// Size from which a page is full: small, because all of it goes into the commit log with each update.
 const PAGE_FULL_BYTES: usize = 512;
 /// Largest piece of a snapshot.
@@ -72,7 +76,9 @@ impl Log {
 
     /// Whether it is time for a new snapshot.
     pub(crate) fn is_long(&self) -> bool {
-        self.updates() > UPDATES_MAX || self.updates_size_bytes > UPDATES_SIZE_MAX_BYTES
+        let more = self.snapshot_size_bytes / SNAPSHOT_BYTES_PER_UPDATE;
+        let max = (UPDATES_MAX.start() + more).min(*UPDATES_MAX.end());
+        self.updates() > max || self.updates_size_bytes > UPDATES_SIZE_MAX_BYTES
     }
 
     /// Stages one more update.
