@@ -109,8 +109,10 @@ fn a_missing_page_keeps_the_document_closed() {
             key: single(1).into(),
         };
         write(world, vec![gone]).await;
-        let opened = world.connect("document", "notes", "").await;
-        let problem = format!("{:?}", opened.err().expect("somebody's words are missing"));
+        let Err(refused) = world.connect("document", "notes", "").await else {
+            panic!("it opened without somebody's words");
+        };
+        let problem = format!("{refused:?}");
         assert!(problem.contains("document-unreadable"), "{problem}");
     });
 }
