@@ -162,6 +162,18 @@ static METRICS: &[Metric<Snapshot>] = &[
         read: |s| s.runtime.sessions_too_slow,
     },
     Metric {
+        name: "abide_presence_members",
+        kind: "gauge",
+        help: "Who is here, by the presence of all objects together.",
+        read: |s| s.runtime.presence_members as u64,
+    },
+    Metric {
+        name: "abide_presence_messages_total",
+        kind: "counter",
+        help: "Messages about who is here to sessions that watch, one for each of them.",
+        read: |s| s.runtime.presence_messages,
+    },
+    Metric {
         name: "abide_objects",
         kind: "gauge",
         help: "Objects that are active or have sessions.",

@@ -185,6 +185,12 @@ impl Presence {
         known.board.roster_mut().seen_after(ahead, sessions, see)
     }
 
+    /// How many are here.
+    pub(crate) fn len(&self) -> usize {
+        let known = self.0.lock();
+        known.as_ref().map_or(0, |known| known.board.roster().len())
+    }
+
     /// What is to be told to whom now; `None` when it is not due.
     fn round(&self, limits: listing::Bounds) -> Option<Round> {
         let mut known = self.0.lock();

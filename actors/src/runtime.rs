@@ -143,6 +143,10 @@ pub struct Stats {
     pub frames_replaced: u64,
     /// Sessions closed with 1013 because their clients did not read fast enough.
     pub sessions_too_slow: u64,
+    /// Members of the presence of all objects.
+    pub presence_members: usize,
+    /// Messages about who is here, to those who watch.
+    pub presence_messages: u64,
     /// Activations asked to end because the node wanted their memory.
     pub evictions: u64,
 }
@@ -192,6 +196,11 @@ impl Runtime {
             frames_dropped: self.0.sessions.dropped(),
             frames_replaced: self.0.sessions.replaced(),
             sessions_too_slow: self.0.sessions.too_slow(),
+            presence_members: slots
+                .iter()
+                .map(|slot| slot.sessions.presence().len())
+                .sum(),
+            presence_messages: self.0.presence.messages(),
             evictions: self.0.evictor.asked_count(),
         }
     }

@@ -139,6 +139,8 @@ async fn operators_see_liveness_readiness_and_metrics() {
         "abide_http_requests_total{class=\"4xx\"} 1\n",
         "abide_namespace_activations{namespace=\"tally\"} 1\n",
         "# TYPE abide_connections gauge\n",
+        "abide_presence_members 0\n",
+        "# TYPE abide_presence_messages_total counter\n",
     ] {
         assert!(
             metrics.text().contains(sample),

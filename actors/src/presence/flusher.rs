@@ -4,6 +4,7 @@
 //! last round is paid for: so none can keep the others waiting for longer than one round of each.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use abide_storage::ObjectId;
 use parking_lot::Mutex;
@@ -26,6 +27,8 @@ pub(crate) struct Flusher {
     /// Objects of which something is to be told, by the time of their next round.
     due: Mutex<BTreeSet<(Instant, ObjectId)>>,
     sooner: Notify,
+    /// Messages queued for watchers.
+    messages: AtomicU64,
 }
 
 impl Flusher {
@@ -49,7 +52,7 @@ impl Flusher {
             let object = self.next().await;
             let slot = node.catalog.get(object);
             if let Some(slot) = slot {
-                tell(slot.sessions.presence(), bounds).await;
+                self.tell(node, slot.sessions.presence(), bounds).await;
             }
             // Many small rounds are as long as a large one.
             tokio::task::coop::consume_budget().await;
@@ -74,19 +77,39 @@ impl Flusher {
             }
         }
     }
-}
 
-/// One round of one object. It is not locked meanwhile, and rounds of one object never overlap.
-async fn tell(presence: &Presence, bounds: Bounds) {
-    let Some(Round { changes, sync }) = presence.round(bounds) else {
-        return;
-    };
-    for Telling { message, to } in changes.into_iter().chain(sync) {
-        for some in to.chunks(MESSAGES_PER_SLICE) {
-            let mut missed = some.to_vec();
-            missed.retain(|session| message.tell(session) == Enqueued::Dropped);
-            presence.sync_anew(missed.iter().map(|session| session.id));
-            tokio::task::yield_now().await;
+    /// One round of one object. It is not locked meanwhile, and rounds of one object never overlap.
+    async fn tell(&self, node: &Node, presence: &Presence, bounds: Bounds) {
+        let Some(Round { changes, sync }) = presence.round(bounds) else {
+            return;
+        };
+        for Telling { message, to } in changes.into_iter().chain(sync) {
+            for some in to.chunks(MESSAGES_PER_SLICE) {
+                let mut missed = some.to_vec();
+                missed.retain(|session| {
+                    let enqueued = message.tell(session);
+                    self.note(node, enqueued);
+                    enqueued == Enqueued::Dropped
+                });
+                presence.sync_anew(missed.iter().map(|session| session.id));
+                tokio::task::yield_now().await;
+            }
         }
+    }
+
+    fn note(&self, node: &Node, enqueued: Enqueued) {
+        match enqueued {
+            Enqueued::Queued | Enqueued::Replaced => {
+                self.messages.fetch_add(1, Ordering::Relaxed);
+            }
+            // A session that it has ended counts like any that did not read.
+            Enqueued::TooSlow => node.sessions.note(enqueued),
+            // It is told all again later, which is no loss.
+            Enqueued::Dropped | Enqueued::Ended => {}
+        }
+    }
+
+    pub(crate) fn messages(&self) -> u64 {
+        self.messages.load(Ordering::Relaxed)
     }
 }

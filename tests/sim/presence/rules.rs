@@ -56,6 +56,38 @@ fn who_watches_is_told_who_is_here_and_what_changes() {
     });
 }
 
+/// Two objects; a member with two sessions counts once, and a message for each that watches.
+#[test]
+fn members_and_messages_are_counted_for_operators() {
+    world(Limits::default(), async |world| {
+        let counted = || {
+            let stats = world.runtime().stats();
+            (stats.presence_members, stats.presence_messages)
+        };
+        assert_eq!(counted(), (0, 0));
+        let _ann = guest(world, "as ann 1;watch").await;
+        told(world).await;
+        assert_eq!(counted(), (1, 1));
+        let _ann_again = guest(world, "as ann 2;watch").await;
+        told(world).await;
+        assert_eq!(
+            counted(),
+            (1, 3),
+            "the new state for the one, all for the other"
+        );
+        let mut elsewhere = world.connect("deaf", "b", "").await.unwrap();
+        elsewhere.send("here").await;
+        told(world).await;
+        assert_eq!(counted(), (2, 3), "nobody watches there");
+        let bob = guest(world, "as bob 1").await;
+        told(world).await;
+        assert_eq!(counted(), (3, 5));
+        drop(bob);
+        told(world).await;
+        assert_eq!(counted(), (2, 7));
+    });
+}
+
 #[test]
 fn nothing_is_shown_before_it_is_durable() {
     world(Limits::default(), async |world| {
