@@ -320,6 +320,10 @@ impl Outbound {
     /// The client has received everything up to `number`.
     pub(super) fn acknowledge(&self, number: u64) -> Result<(), FromTheFuture> {
         let mut queue = self.queue.lock();
+        // What was sent may be forgotten by now, and the client has yet to read that it is over.
+        if queue.is_over() {
+            return Ok(());
+        }
         if let Line::Numbered(line) = &mut queue.line {
             line.numbered.acknowledge(number)?;
             queue.count();

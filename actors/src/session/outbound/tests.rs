@@ -204,6 +204,23 @@ fn counts_that_cannot_be_change_nothing() {
     assert_eq!(drain(&outbound), [frame("two")]);
 }
 
+/// 1. A client has got two messages. 2. More is sent than its queue holds, and the session is over.
+/// 3. Its acknowledgement arrives before it has read that: it is told what happened, not that it is wrong.
+#[test]
+fn an_acknowledgement_that_crosses_the_end_is_no_error() {
+    let outbound = resumable();
+    outbound.send("one".into());
+    outbound.send("two".into());
+    drain(&outbound);
+    while outbound.send(large().into()) != Enqueued::TooSlow {}
+    outbound.acknowledge(2).unwrap();
+    let Some(Outgoing::Close(close)) = poll(&outbound) else {
+        panic!("the session is not over")
+    };
+    assert_eq!(close.code, Close::TRY_AGAIN_LATER);
+    outbound.acknowledge(2).unwrap();
+}
+
 #[test]
 fn beyond_its_bound_the_oldest_retained_are_forgotten() {
     let outbound = resumable();
