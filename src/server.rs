@@ -8,7 +8,7 @@ use std::sync::Arc;
 use abide_actors::{Actor, ActorKind, Clock, Kind, Limits, MessageRate, Runtime, TaskKind, Tasks};
 use abide_storage::{EngineKind, LogStore, MemoryStore, Options, Store};
 use clap::Parser as _;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
 use crate::assets::{Asset, Site};
@@ -23,6 +23,10 @@ use crate::telemetry::{self, Metrics};
 
 /// Connections of the admin listener; it has few clients.
 const ADMIN_CONNECTIONS_MAX: usize = 256;
+/// Connections that may wait to be accepted; Linux allows as many unless it is told otherwise (`net.core.somaxconn`).
+/// After a restart all clients come at once. One that finds no place in the queue is not told: its system
+/// asks again after one second, three, seven.
+const BACKLOG: u32 = 4_096;
 
 /// The way in: [`Server::builder`].
 #[derive(Debug)]
@@ -174,8 +178,8 @@ impl Builder {
         for (prefix, files) in &self.assets {
             site.add(prefix, files)?;
         }
-        let public = bind("listen", config.listen).await?;
-        let admin = bind("admin_listen", config.admin_listen).await?;
+        let public = bind("listen", config.listen)?;
+        let admin = bind("admin_listen", config.admin_listen)?;
         let address = |socket: &TcpListener| socket.local_addr().map_err(Error::Process);
         let (addr, admin_addr) = (address(&public)?, address(&admin)?);
 
@@ -416,14 +420,23 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
-async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| Error::Listen {
-            key,
-            address,
-            source,
-        })
+fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener> {
+    listen(address).map_err(|source| Error::Listen {
+        key,
+        address,
+        source,
+    })
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // Else connections of the process before this one would keep the port for a minute.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 fn tokio_runtime(threads: usize) -> std::io::Result<tokio::runtime::Runtime> {

@@ -1,12 +1,12 @@
 //! A crowd on one object: how many sessions it takes, what each costs, how soon one frame has reached all.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use futures_util::{SinkExt as _, StreamExt as _, stream};
 use serde_json::{Value, json};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, tungstenite};
@@ -79,13 +79,8 @@ async fn gather(server: SocketAddr, url: &str, wanted: usize) -> (Vec<Session>, 
 }
 
 async fn open(server: SocketAddr, url: &str, number: usize) -> anyhow::Result<Session> {
-    let socket = TcpSocket::new_v4()?;
-    if server.ip().is_loopback() {
-        // 127.0.0.2 and on: every address of 127/8 is this machine, with ports of its own.
-        let last = u8::try_from(2 + number / PER_SOURCE).context("too many sessions")?;
-        socket.bind((IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)), 0).into())?;
-    }
-    let socket = socket.connect(server).await?;
+    let source = u8::try_from(2 + number / PER_SOURCE).context("too many sessions")?;
+    let socket = sessions::connect_from(server, source).await?;
     sessions::handshake(url, socket).await
 }
 

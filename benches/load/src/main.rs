@@ -20,6 +20,7 @@ mod presence;
 mod process;
 mod recorder;
 mod schedule;
+mod served;
 mod sessions;
 
 use std::process::ExitCode;

@@ -1,5 +1,6 @@
 //! What the command line says.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -65,7 +66,7 @@ pub(crate) enum Scenario {
     /// Frames on WebSocket sessions: `/v1/{namespace}/{object}`.
     Sessions(Sessions),
     /// Members that come, and come again at once: what presence tells them, and costs. Each is a
-    /// socket, so mind `ulimit -n`.
+    /// socket, so mind `ulimit -n` of both processes.
     Presence(Presence),
     /// As many sessions as possible on one object, and frames to all of them. `--duration` is how long they
     /// are left alone before. Against loopback it uses several source addresses, because one has too few ports.
@@ -154,6 +155,11 @@ pub(crate) struct Presence {
     /// Members, all on one object.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) members: u32,
+
+    /// Starts this server itself, at `--server` and on a folder of its own, and restarts it after
+    /// the first wave: members resume, instead of coming anew.
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) restart: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

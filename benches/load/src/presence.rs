@@ -1,22 +1,26 @@
 //! A crowd on an object that shows who is here: they come, and then all come again at once.
 //!
 //! What counts is what that costs: bytes and messages to each of them, and time of the server.
-//! Both waves are told by themselves; the second begins with the loss of every connection, as a
-//! restart of the server would.
+//! Both waves are told by themselves. The second begins with the loss of every connection: either
+//! the driver drops them, and everybody comes anew, or it restarts the server, and everybody
+//! resumes.
 
-use std::cell::Cell;
+mod member;
+
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use serde_json::json;
-use tokio::task::JoinSet;
-use tokio::time::Instant;
+use serde_json::{Value, json};
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::{Instant, sleep};
 
 use crate::options::{Options, Presence};
-use crate::process;
-use crate::sessions::open;
+use crate::served::Served;
+use crate::{process, rounded};
+use member::{Kind, Member};
 
 /// A wave is over when nothing has been told for so long.
 const QUIET: Duration = Duration::from_secs(3);
@@ -24,19 +28,25 @@ const QUIET: Duration = Duration::from_secs(3);
 /// Handshakes under way at one time.
 const HANDSHAKES: usize = 64;
 
+/// How long everybody may take to resume.
+const RESUME_MAX: Duration = Duration::from_secs(120);
+
 /// Comes, waits until it is quiet, and comes again.
 ///
 /// # Errors
 /// When a session is refused or lost, or somebody was not told who is here.
-pub(crate) async fn run(
-    options: &Options,
-    presence: &Presence,
-) -> anyhow::Result<serde_json::Value> {
-    let object = options.object(0);
-    let (come, first) = wave(options, presence, &object).await?;
-    drop(first);
-    let (again, second) = wave(options, presence, &object).await?;
-    drop(second);
+pub(crate) async fn run(options: &Options, presence: &Presence) -> anyhow::Result<Value> {
+    let (come, again) = match &presence.restart {
+        None => {
+            let come = come_and_leave(options, presence).await?;
+            (come, come_and_leave(options, presence).await?)
+        }
+        Some(program) => {
+            let (program, listen) = (program.clone(), options.server.clone());
+            let served = spawn_blocking(|| Served::start(program, listen)).await??;
+            come_and_resume(options, presence, served).await?
+        }
+    };
     Ok(json!({
         "scenario": options.scenario.name(),
         "members": presence.members,
@@ -45,107 +55,181 @@ pub(crate) async fn run(
     }))
 }
 
-/// What one member was told.
-#[derive(Default)]
-struct Told {
-    messages: Cell<u64>,
-    bytes: Cell<u64>,
-    count: Cell<u64>,
-    last: Cell<Option<Instant>>,
-    lost: Cell<bool>,
+/// As many members as wanted come, and leave when they have been told all.
+async fn come_and_leave(options: &Options, presence: &Presence) -> anyhow::Result<Value> {
+    let mut crowd = Crowd::new(options, presence, Kind::Plain)?;
+    let cpu = Cpu::since_now(options.server_pid)?;
+    let began = Instant::now();
+    crowd.come().await?;
+    crowd.quiet(began).await?;
+    crowd.report(began, &cpu)
 }
 
-async fn wave(
+/// The server is restarted under them.
+async fn come_and_resume(
     options: &Options,
     presence: &Presence,
-    object: &str,
-) -> anyhow::Result<(serde_json::Value, JoinSet<()>)> {
+    mut served: Served,
+) -> anyhow::Result<(Value, Value)> {
+    let mut crowd = Crowd::new(options, presence, Kind::Resumes)?;
+    let cpu = Cpu::since_now(Some(served.pid()))?;
     let began = Instant::now();
-    let cpu_before = options.server_pid.map(process::cpu_time).transpose()?;
-    let opening = (0..presence.members).map(|number| {
-        let object = format!("{object}?member{number:05}");
-        async move { open(&options.server, &presence.namespace, &object).await }
-    });
-    let mut readers = JoinSet::new();
-    let mut all: Vec<Rc<Told>> = Vec::new();
-    let mut opened = stream::iter(opening).buffer_unordered(HANDSHAKES);
-    while let Some(mut socket) = opened.try_next().await? {
-        let told = Rc::new(Told::default());
-        all.push(told.clone());
-        readers.spawn_local(async move {
-            while let Some(Ok(message)) = socket.next().await {
-                if let Ok(text) = message.to_text() {
-                    told.take(text);
-                }
-            }
-            told.lost.set(true);
-        });
+    crowd.come().await?;
+    crowd.quiet(began).await?;
+    let come = crowd.report(began, &cpu)?;
+
+    crowd.forget();
+    let ended = Instant::now();
+    let served = spawn_blocking(move || served.restart().map(|()| served)).await??;
+    let (back, cpu) = (Instant::now(), Cpu::of_all(served.pid()));
+    crowd.all_resumed(back).await?;
+    crowd.quiet(back).await?;
+    let mut again = crowd.report(back, &cpu)?;
+    again["down_s"] = json!(rounded((back - ended).as_secs_f64()));
+    Ok((come, again))
+}
+
+/// All members; they are gone when it is dropped.
+struct Crowd {
+    members: Vec<Rc<Member>>,
+    readers: JoinSet<()>,
+}
+
+impl Crowd {
+    fn new(options: &Options, presence: &Presence, kind: Kind) -> anyhow::Result<Self> {
+        let server = options.server.parse().context("--server is an address")?;
+        let object = format!("{}/{}", presence.namespace, options.object(0));
+        let member = |number| Rc::new(Member::new(server, &object, number, kind));
+        Ok(Self {
+            members: (0..presence.members).map(member).collect(),
+            readers: JoinSet::new(),
+        })
     }
-    let opened_after = began.elapsed();
-    let last = loop {
-        tokio::time::sleep(QUIET / 10).await;
-        let last = all.iter().filter_map(|told| told.last.get()).max();
-        let last = last.unwrap_or(began);
-        if last.elapsed() >= QUIET {
-            break last;
+
+    /// Everybody comes, and stays.
+    async fn come(&mut self) -> anyhow::Result<()> {
+        let coming: Vec<_> = self.members.iter().cloned().map(Member::come).collect();
+        let mut coming = stream::iter(coming)
+            .map(Ok)
+            .try_buffer_unordered(HANDSHAKES);
+        while let Some(present) = coming.try_next().await? {
+            self.readers.spawn_local(present.stay());
         }
-    };
-    let lost = all.iter().filter(|told| told.lost.get()).count();
-    ensure!(lost == 0, "the server closed {lost} sessions");
-    let members = u64::from(presence.members);
-    let wrong = all
-        .iter()
-        .filter(|told| told.count.get() != members)
-        .count();
-    ensure!(
-        wrong == 0,
-        "{wrong} members were not told that there are {members}"
-    );
-    let cpu_after = options.server_pid.map(process::cpu_time).transpose()?;
-    let sum = |figure: fn(&Told) -> u64| all.iter().map(|told| figure(told)).sum::<u64>();
-    let most = all
-        .iter()
-        .map(|told| told.bytes.get())
-        .max()
-        .context("nobody came")?;
-    let cpu = cpu_after
-        .zip(cpu_before)
-        .map(|(after, before)| after.saturating_sub(before));
-    let report = json!({
-        "opened_s": crate::rounded(opened_after.as_secs_f64()),
-        "quiet_s": crate::rounded((last - began).as_secs_f64()),
-        "messages": sum(|told| told.messages.get()),
-        "bytes": sum(|told| told.bytes.get()),
-        "bytes_most": most,
-        "server_cpu_s": cpu.map(|cpu| crate::rounded(cpu.as_secs_f64())),
-    });
-    Ok((report, readers))
-}
+        Ok(())
+    }
 
-impl Told {
-    fn take(&self, text: &str) {
-        self.messages.set(self.messages.get() + 1);
-        self.bytes.set(self.bytes.get() + text.len() as u64);
-        self.last.set(Some(Instant::now()));
-        self.count.set(count_of(text).unwrap_or(0));
+    /// What was told so far belongs to the wave before.
+    fn forget(&self) {
+        for member in &self.members {
+            member.told.reset();
+        }
+    }
+
+    /// Waits until everybody is there for the second time.
+    async fn all_resumed(&self, since: Instant) -> anyhow::Result<()> {
+        while self.members.iter().any(|member| member.came.get() < 2) {
+            self.all_there()?;
+            ensure!(since.elapsed() < RESUME_MAX, "not all have resumed");
+            sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+
+    /// Waits until nobody is told anything any more, and everybody knows how many they are.
+    async fn quiet(&self, since: Instant) -> anyhow::Result<()> {
+        loop {
+            sleep(QUIET / 10).await;
+            let told = self
+                .members
+                .iter()
+                .filter_map(|member| member.told.last.get());
+            if told.max().unwrap_or(since).elapsed() >= QUIET {
+                break;
+            }
+        }
+        self.all_there()?;
+        let all = self.members.len() as u64;
+        let wrong = self.members.iter();
+        let wrong = wrong
+            .filter(|member| member.told.count.get() != all)
+            .count();
+        ensure!(
+            wrong == 0,
+            "{wrong} members were not told that there are {all}"
+        );
+        Ok(())
+    }
+
+    fn all_there(&self) -> anyhow::Result<()> {
+        let lost = self
+            .members
+            .iter()
+            .filter_map(|member| member.lost.borrow().clone());
+        let lost: Vec<String> = lost.collect();
+        match lost.first() {
+            Some(why) => bail!("{} members are gone: {why}", lost.len()),
+            None => Ok(()),
+        }
+    }
+
+    /// How often members were not let in at first, by the reason.
+    fn refused(&self) -> BTreeMap<String, u64> {
+        let mut refused = BTreeMap::new();
+        for why in self.members.iter().flat_map(|member| member.refused.take()) {
+            *refused.entry(why).or_default() += 1;
+        }
+        refused
+    }
+
+    fn report(&self, since: Instant, cpu: &Cpu) -> anyhow::Result<Value> {
+        let told = || self.members.iter().map(|member| &member.told);
+        let seconds = |at: Option<Instant>| {
+            let at = at.context("nobody was told anything")?;
+            anyhow::Ok(rounded((at - since).as_secs_f64()))
+        };
+        let came = self
+            .members
+            .iter()
+            .filter_map(|member| member.came_at.get());
+        let mut came: Vec<Instant> = came.collect();
+        came.sort_unstable();
+        Ok(json!({
+            "opened_median_s": seconds(came.get(came.len() / 2).copied())?,
+            "opened_p99_s": seconds(came.get(came.len() * 99 / 100).copied())?,
+            "opened_s": seconds(came.last().copied())?,
+            "all_know_s": seconds(told().filter_map(|told| told.counted.get()).max())?,
+            "quiet_s": seconds(told().filter_map(|told| told.last.get()).max())?,
+            "refused": self.refused(),
+            "messages": told().map(|told| told.messages.get()).sum::<u64>(),
+            "bytes": told().map(|told| told.bytes.get()).sum::<u64>(),
+            "bytes_most": told().map(|told| told.bytes.get()).max(),
+            "server_cpu_s": cpu.used_s()?,
+        }))
     }
 }
 
-/// The `count` of a message; the rest of it would cost the driver more than the server.
-fn count_of(text: &str) -> Option<u64> {
-    let (_, after) = text.split_once("\"count\":")?;
-    let digits = after.find(|c: char| !c.is_ascii_digit())?;
-    after[..digits].parse().ok()
+/// What the server's process has used.
+struct Cpu {
+    pid: Option<u32>,
+    before: Duration,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::count_of;
+impl Cpu {
+    fn since_now(pid: Option<u32>) -> anyhow::Result<Self> {
+        let before = pid.map(process::cpu_time).transpose()?.unwrap_or_default();
+        Ok(Self { pid, before })
+    }
 
-    #[test]
-    fn a_message_says_how_many_there_are() {
-        let message = r#"{"type":"presence","count":10000,"left":["member00001"]}"#;
-        assert_eq!(count_of(message), Some(10_000));
-        assert_eq!(count_of("hello"), None);
+    /// From the start of the process.
+    fn of_all(pid: u32) -> Self {
+        Self {
+            pid: Some(pid),
+            before: Duration::ZERO,
+        }
+    }
+
+    fn used_s(&self) -> anyhow::Result<Option<f64>> {
+        let used = self.pid.map(process::cpu_time).transpose()?;
+        Ok(used.map(|used| rounded(used.saturating_sub(self.before).as_secs_f64())))
     }
 }

@@ -1,14 +1,17 @@
 //! Frames on WebSocket sessions.
 
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::Context;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::{SinkExt as _, StreamExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
@@ -180,23 +183,40 @@ pub(crate) async fn open(
     namespace: &str,
     object: &str,
 ) -> anyhow::Result<WebSocketStream<TcpStream>> {
+    let url = format!("ws://{server}/v1/{namespace}/{object}");
     let socket = TcpStream::connect(server)
         .await
         .with_context(|| format!("no connection to {server}"))?;
-    handshake(&format!("ws://{server}/v1/{namespace}/{object}"), socket).await
+    handshake(&*url, socket).await
+}
+
+/// A connection to a server on this machine comes from one of many source addresses: each has ports of its
+/// own, and the fewer of them are taken, the sooner the kernel finds one.
+pub(crate) async fn connect_from(server: SocketAddr, source: u8) -> io::Result<TcpStream> {
+    let socket = match server {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    if server.is_ipv4() && server.ip().is_loopback() {
+        // Every address of 127/8 is this machine.
+        socket.bind((IpAddr::V4(Ipv4Addr::new(127, 0, 0, source)), 0).into())?;
+    }
+    socket.connect(server).await
 }
 
 /// A session over a connection.
 pub(crate) async fn handshake(
-    url: &str,
+    request: impl IntoClientRequest,
     socket: TcpStream,
 ) -> anyhow::Result<WebSocketStream<TcpStream>> {
+    let request = request.into_client_request()?;
+    let url = request.uri().clone();
     socket.set_nodelay(true)?;
     // Thousands of sessions in one process: the default of 128 KiB each would be the driver's.
     let config = WebSocketConfig::default()
         .read_buffer_size(4096)
         .write_buffer_size(4096);
-    let (session, _) = client_async_with_config(url, socket, Some(config))
+    let (session, _) = client_async_with_config(request, socket, Some(config))
         .await
         .with_context(|| format!("{url} did not become a session"))?;
     Ok(session)

@@ -1,7 +1,7 @@
 //! The driver against a server that answers at once: what it counts must add up.
 #![expect(clippy::unwrap_used, reason = "a step that fails here fails the test")]
 
-use std::process::Command;
+use std::process::{Command, Output};
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -12,11 +12,24 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// Runs the driver for a moment against `server` and gives back its line of JSON.
+/// Runs the driver for a moment against `serve` and gives back its line of JSON.
 async fn drive(
     arguments: &'static [&'static str],
     serve: impl AsyncFn(TcpStream) + Clone + 'static,
 ) -> serde_json::Value {
+    let output = output(arguments, serve).await;
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+async fn output(
+    arguments: &'static [&'static str],
+    serve: impl AsyncFn(TcpStream) + Clone + 'static,
+) -> Output {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let tasks = tokio::task::LocalSet::new();
@@ -37,13 +50,7 @@ async fn drive(
             .output()
             .unwrap()
     });
-    let output = tasks.run_until(driver).await.unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    serde_json::from_slice(&output.stdout).unwrap()
+    tasks.run_until(driver).await.unwrap()
 }
 
 async fn answer(socket: TcpStream, status: u16) {
@@ -111,4 +118,29 @@ async fn what_is_never_delivered_is_missing() {
     let result = drive(&["sessions", "--sessions", "2"], deaf).await;
     assert_eq!(result["completed"], 0, "{result}");
     assert_eq!(result["missing"], 160, "{result}");
+}
+
+#[tokio::test]
+async fn members_who_are_told_how_many_they_are_are_well() {
+    let lobby = async |socket| {
+        let mut session = tokio_tungstenite::accept_async(socket).await.unwrap();
+        let told = r#"{"type":"presence","count":3,"sync":[]}"#;
+        session.send(told.into()).await.unwrap();
+        while let Some(Ok(_)) = session.next().await {}
+    };
+    let result = drive(&["presence", "--members", "3"], lobby).await;
+    for wave in ["come", "again"] {
+        assert_eq!(result[wave]["messages"], 3, "{result}");
+        assert_eq!(result[wave]["bytes_most"], 39, "{result}");
+        assert!(result[wave]["server_cpu_s"].is_number(), "{result}");
+    }
+}
+
+#[tokio::test]
+async fn members_of_what_is_not_there_do_not_try_for_ever() {
+    let nothing = async |s| answer(s, 404).await;
+    let output = output(&["presence", "--members", "2"], nothing).await;
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("404"), "{said}");
 }
