@@ -169,7 +169,7 @@ impl Catalog {
                 loop {
                     owner.slot.usage.begin();
                     let live = Live::claim(&owner.slot);
-                    activation::run(&owner.node, &owner.slot).await;
+                    in_bursts(&owner.slot, activation::run(&owner.node, &owner.slot)).await;
                     drop(live);
                     owner.released = owner.slot.mailbox.release_if_empty();
                     if owner.released {
@@ -213,6 +213,16 @@ impl Catalog {
     pub(crate) fn slots(&self) -> Vec<Arc<Slot>> {
         self.slots.iter().map(|slot| slot.clone()).collect()
     }
+}
+
+/// Runs an activation, and tells where what it lets out in one go ends.
+async fn in_bursts(slot: &Slot, activation: impl Future<Output = ()>) {
+    let mut activation = std::pin::pin!(activation);
+    std::future::poll_fn(|cx| {
+        slot.sessions.bursts().begin();
+        activation.as_mut().poll(cx)
+    })
+    .await;
 }
 
 /// **single-activation**: there is at most one of these for a slot.

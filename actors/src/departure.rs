@@ -61,7 +61,8 @@ impl Departure {
             }
             Receivers::Sessions(sessions) => {
                 for session in sessions {
-                    figures.note(session.outbound.send(delivery.clone()));
+                    let bursts = self.slot.sessions.bursts();
+                    figures.note(session.outbound.write_or_send(delivery, bursts));
                 }
             }
             Receivers::Wanted(_) => unreachable!("settled when the turn was sealed"),
@@ -126,7 +127,8 @@ impl Held for Departure {
             match effect {
                 Effect::Send { session, delivery } => {
                     let figures = &self.node.sessions;
-                    figures.note(session.outbound.send(delivery));
+                    let bursts = self.slot.sessions.bursts();
+                    figures.note(session.outbound.write_or_send(&delivery, bursts));
                 }
                 Effect::Broadcast {
                     delivery,

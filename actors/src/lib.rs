@@ -78,6 +78,7 @@ pub use session::{
     ATTACHMENT_SIZE_MAX_BYTES, Audience, CLOSE_REASON_SIZE_MAX_BYTES, Class, Close, ConnectRequest,
     Connection, Delivery, Frame, FromTheFuture, Incoming, InvalidToken, MessageRate, Outgoing,
     Reset, Resumption, Session, SessionId, TAG_SIZE_MAX_CHARS, TAGS_MAX, Text, Token, Welcome,
+    Wire, Written,
 };
 pub use tasks::{TaskKind, Tasks};
 pub use tick::{Tick, Ticked};

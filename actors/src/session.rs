@@ -14,6 +14,7 @@ mod rate;
 mod resume;
 mod set;
 mod token;
+mod wire;
 
 use std::fmt;
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub(crate) use resume::{keep, resume};
 pub(crate) use set::{AutoResponse, Join, SessionSet};
 pub(crate) use token::Secret;
 pub use token::{InvalidToken, Token};
+pub(crate) use wire::Bursts;
+pub use wire::{Wire, Written};
 
 use self::rate::Used;
 use crate::call::{CallError, Origin};
@@ -76,6 +79,12 @@ impl Text {
     #[must_use]
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("checked when it was made")
+    }
+
+    /// The bytes, known to be UTF-8.
+    #[must_use]
+    pub fn as_bytes(&self) -> &Bytes {
+        &self.0
     }
 
     /// The bytes, known to be UTF-8.

@@ -18,7 +18,6 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
 use super::lean::Leftover;
-use super::progress::Progress;
 use crate::config::Config;
 
 /// Shared by the three parts of one connection: its socket, its service, and its watchdog. All
@@ -164,7 +163,7 @@ pub(crate) struct Watched {
     patience: Arc<Patience>,
     leftover: Leftover,
     written_bytes: u64,
-    _place: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
 }
 
 impl Watched {
@@ -178,13 +177,14 @@ impl Watched {
             patience,
             leftover: Leftover::default(),
             written_bytes: 0,
-            _place: place,
+            place,
         }
     }
 
-    /// How far what was written has come.
-    pub(super) fn progress(&self) -> Option<Progress> {
-        Progress::of(&self.socket, self.written_bytes)
+    /// The bare socket, what was read of it and not asked for, the bytes written to it, and its place: for a
+    /// connection that goes on without HTTP.
+    pub(super) fn into_parts(self) -> (TcpStream, Leftover, u64, OwnedSemaphorePermit) {
+        (self.socket, self.leftover, self.written_bytes, self.place)
     }
 
     fn wrote(&mut self, written: &Poll<io::Result<usize>>) {

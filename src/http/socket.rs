@@ -8,6 +8,8 @@ mod handshake;
 mod heartbeat;
 mod pump;
 mod refusal;
+mod stream;
+mod wire;
 
 use std::sync::Arc;
 
@@ -30,11 +32,21 @@ use crate::protocol::session::{Offer, SUBPROTOCOL};
 use crate::protocol::{Address, RequestId};
 use handshake::Handshake;
 use pump::Pump;
+use stream::SessionStream;
 
 /// An idle session costs its buffers. The reading one grows for a larger frame and shrinks again, and is not what a
 /// read of the socket is bounded by (`lean.rs`); the writing one holds what is sent at once.
 const READ_BUFFER_SIZE_BYTES: usize = 512;
 const WRITE_BUFFER_SIZE_BYTES: usize = 16 << 10;
+
+/// What the client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    /// Messages of the application, and nothing else.
+    Plain,
+    /// `abide.v1`.
+    Abide,
+}
 
 /// Opens a session.
 pub(super) async fn open(
@@ -87,7 +99,7 @@ async fn connect(app: &App, head: &Parts, handshake: Handshake) -> Result<Connec
 /// Takes the socket over, and asks the object then: for clients that speak `abide.v1`.
 async fn welcome(upgrade: OnUpgrade, head: Parts, handshake: Handshake, app: Arc<App>) {
     let Ok(upgraded) = upgrade.await else { return };
-    let mut socket = take_over(upgraded, app.config.frame_size_max.as_usize()).await;
+    let mut socket = take_over(upgraded, Dialect::Abide, &app).await;
     match connect(&app, &head, handshake).await {
         Ok(connection) => {
             drop(head);
@@ -122,14 +134,19 @@ async fn pump(upgrade: OnUpgrade, connection: Connection, app: Arc<App>) {
     // An error means that the client went away before it had its 101. Dropping the connection
     // then tells the object.
     let Ok(upgraded) = upgrade.await else { return };
-    let socket = take_over(upgraded, app.config.frame_size_max.as_usize()).await;
+    let socket = take_over(upgraded, Dialect::Plain, &app).await;
     Pump::new(socket, connection, &app).run().await;
 }
 
 /// The bare socket as a WebSocket, without hyper around it. A function of its own, because what
 /// is left of hyper must be gone before the session begins: even an empty rest of its buffer
 /// keeps all 8 KiB of it.
-async fn take_over(upgraded: Upgraded, frame_size_max: usize) -> WebSocketStream<Watched> {
+async fn take_over(
+    upgraded: Upgraded,
+    dialect: Dialect,
+    app: &App,
+) -> WebSocketStream<SessionStream> {
+    let frame_size_max = app.config.frame_size_max.as_usize();
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_SIZE_BYTES)
         .write_buffer_size(WRITE_BUFFER_SIZE_BYTES)
@@ -138,7 +155,8 @@ async fn take_over(upgraded: Upgraded, frame_size_max: usize) -> WebSocketStream
     let parts = upgraded
         .downcast::<TokioIo<Watched>>()
         .expect("every connection is served over one");
-    let (socket, early) = (parts.io.into_inner(), parts.read_buf);
+    let socket = SessionStream::new(parts.io.into_inner(), dialect, app.metrics.clone());
+    let early = parts.read_buf;
     if early.is_empty() {
         drop(early);
         WebSocketStream::from_raw_socket(socket, Role::Server, Some(config)).await

@@ -161,10 +161,10 @@ impl Control {
 
 /// A text of the application as it goes to a client that knows the escape.
 pub(crate) fn escaped(text: Text) -> Bytes {
-    if text.as_str().as_bytes().first() != Some(&DLE) {
+    if text.as_bytes().first() != Some(&DLE) {
         return text.into_bytes();
     }
-    [&[DLE], text.as_str().as_bytes()].concat().into()
+    [&[DLE], &text.as_bytes()[..]].concat().into()
 }
 
 /// A control message of ours.

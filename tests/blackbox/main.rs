@@ -50,3 +50,5 @@ mod sse;
 mod surface;
 #[cfg(test)]
 mod websocket;
+#[cfg(test)]
+mod write_through;

@@ -131,6 +131,36 @@ async fn a_connection_that_is_cut_is_made_good() {
     server.stop().await;
 }
 
+/// What is sent while nothing waits is written by whoever sends it, and counts like all else.
+#[tokio::test]
+async fn a_connection_that_is_cut_again_and_again_loses_nothing() {
+    let server = server().await;
+    let (to, path) = (server.addr(), "/v1/room/cuts");
+    let mut other = Socket::enter(to, path).await;
+    let mut ada = Session::open(to, path).await;
+    assert_eq!(ada.data().await, "welcome");
+    let (mut told, mut got) = (0, 0);
+    for round in 0..30 {
+        for _ in 0..10 {
+            let said = format!("tell {told}");
+            other.say(&said).await;
+            assert_eq!(other.text().await, said);
+            told += 1;
+        }
+        // She has read some of it when the connection is cut.
+        for _ in 0..round % 11 {
+            assert_eq!(ada.data().await, format!("tell {got}"));
+            got += 1;
+        }
+        ada = ada.again(to, path).await;
+        while got < told {
+            assert_eq!(ada.data().await, format!("tell {got}"));
+            got += 1;
+        }
+    }
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn the_escape_and_the_ping_work_as_specified() {
     let server = server().await;

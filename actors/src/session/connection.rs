@@ -12,7 +12,7 @@ use tokio::time::{Sleep, sleep};
 use super::link::Hold;
 use super::outbound::FromTheFuture;
 use super::resume::{self, Reset, Welcome};
-use super::{Close, Frame, SessionCore, SessionId, Text, Token};
+use super::{Close, Frame, SessionCore, SessionId, Text, Token, Wire};
 use crate::catalog::{Full, Slot, What};
 use crate::mailbox::{Admission, Envelope};
 use crate::node::Node;
@@ -291,6 +291,24 @@ impl Connection {
             self.retry = None;
         }
         polled.is_pending()
+    }
+
+    /// Has what is sent to the session written to this wire by whoever sends it, as long as it is
+    /// [lent](Self::lend_wire). A transport without one is woken for each frame.
+    pub fn set_wire(&self, wire: Arc<dyn Wire>) {
+        self.while_held(|core| core.outbound.set_wire(Some(wire)));
+    }
+
+    /// Lets others write to the wire: all that was to be written is written, to the last byte, and
+    /// [`poll_outgoing`](Self::poll_outgoing) had nothing more.
+    pub fn lend_wire(&self) {
+        self.while_held(|core| core.outbound.lend_wire());
+    }
+
+    /// Ends that. Must be called before anything is written to the wire, be it a ping.
+    pub fn take_wire_back(&self) {
+        // Whoever takes the session out of our hands takes the wire from it, too.
+        self.while_held(|core| core.outbound.take_wire_back());
     }
 
     /// The session is over: it was closed, or its client broke the rules.

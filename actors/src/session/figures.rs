@@ -12,10 +12,10 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// A message that is queued as it should be costs nothing here.
+    /// A message that is queued or written as it should be costs nothing here.
     pub(crate) fn note(&self, enqueued: Enqueued) {
         let counter = match enqueued {
-            Enqueued::Queued | Enqueued::Ended => return,
+            Enqueued::Queued | Enqueued::Written | Enqueued::Ended => return,
             Enqueued::Dropped => &self.dropped,
             Enqueued::Replaced => &self.replaced,
             Enqueued::TooSlow => &self.too_slow,

@@ -178,6 +178,8 @@ impl SessionCore {
             Holder::Keeper => Some(held.last),
             Holder::Drain | Holder::Nobody => return Err(Unclaimed::NotThere),
         };
+        // Nobody writes through from here on. A connection that keeps the session lends its wire again.
+        self.outbound.take_wire_back();
         // Nothing is written or acknowledged meanwhile, since both need the lock, and nothing after it,
         // since both need the last hold: what fits now fits when it is taken up.
         match self.outbound.fits(received) {
@@ -223,6 +225,8 @@ impl SessionCore {
         let mut held = link.held.lock();
         match held.by {
             Holder::Connection | Holder::Keeper | Holder::Claimant => {
+                // Its connection writes on, but could not take the wire back any more.
+                self.outbound.set_wire(None);
                 held.pass_to(Holder::Drain);
                 true
             }

@@ -7,12 +7,14 @@ mod taken;
 mod tests;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use parking_lot::{Mutex, MutexGuard};
 
 use self::numbered::Numbered;
 use self::taken::Taken;
+use super::wire::{Bursts, Tap, Wire, Written};
 use super::{Class, Close, Delivery, Frame, Outgoing, Text};
 use crate::memory::{Charge, Memory};
 use crate::teeth::{Tooth, broken};
@@ -50,6 +52,8 @@ struct Queue {
     close: Option<Close>,
     state: State,
     frame: FrameInTurn,
+    /// Of a connection that lets others write.
+    tap: Option<Tap>,
     /// Whoever polls: the transport, or while there is none whoever waits for what becomes of the session.
     transport: Option<Waker>,
 }
@@ -90,6 +94,8 @@ enum FrameInTurn {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Enqueued {
     Queued,
+    /// Nothing was before it: it is on its way already.
+    Written,
     /// In the place of one of its key that waited.
     Replaced,
     /// For want of room, or of a client.
@@ -156,6 +162,7 @@ impl Outbound {
             close: None,
             state,
             frame: FrameInTurn::None,
+            tap: None,
             transport: None,
         };
         queue.count();
@@ -165,12 +172,32 @@ impl Outbound {
         }
     }
 
-    /// Queues a frame, or does what its class says when the client is too far behind.
-    pub(crate) fn send(&self, delivery: Delivery) -> Enqueued {
+    /// Writes a frame at once when nothing is before it, and otherwise [queues](Self::send) it.
+    pub(crate) fn write_or_send(&self, delivery: &Delivery, bursts: &Bursts) -> Enqueued {
         let mut queue = self.queue.lock();
         if queue.is_over() {
             return Enqueued::Ended;
         }
+        match queue.write_through(delivery, self.max_bytes, bursts) {
+            Some(Written::Whole) => Enqueued::Written,
+            Some(Written::Held) => {
+                wake(queue);
+                Enqueued::Written
+            }
+            None => self.queue(queue, delivery.clone()),
+        }
+    }
+
+    /// Queues a frame, or does what its class says when the client is too far behind.
+    pub(crate) fn send(&self, delivery: Delivery) -> Enqueued {
+        let queue = self.queue.lock();
+        if queue.is_over() {
+            return Enqueued::Ended;
+        }
+        self.queue(queue, delivery)
+    }
+
+    fn queue(&self, mut queue: MutexGuard<'_, Queue>, delivery: Delivery) -> Enqueued {
         let enqueued = match (&mut queue.line, &delivery.class) {
             (Line::Frames(_), Class::Reliable) => queue.push_plain(delivery.frame, self.max_bytes),
             _ => queue.numbered().numbered.send(delivery, self.max_bytes),
@@ -198,7 +225,7 @@ impl Outbound {
             }
             // A number is taken also by what is dropped, and the client must be told.
             Enqueued::Queued | Enqueued::Replaced | Enqueued::Dropped => queue.count(),
-            Enqueued::Ended => return enqueued,
+            Enqueued::Written | Enqueued::Ended => return enqueued,
         }
         wake(queue);
         enqueued
@@ -247,6 +274,7 @@ impl Outbound {
     pub(super) fn end(&self) {
         let mut queue = self.queue.lock();
         queue.state = State::Ended;
+        queue.tap = None;
         queue.clear();
         queue.charge.set(0);
     }
@@ -339,6 +367,7 @@ impl Outbound {
             return false;
         }
         queue.state = State::Away;
+        queue.tap = None;
         queue.numbered().numbered.detach();
         queue.count();
         // A transport that is there must learn that it is not wanted any more.
@@ -408,6 +437,25 @@ impl Outbound {
         Some(queue.numbered().numbered.image(received))
     }
 
+    /// The connection has a wire that may be [lent](Self::lend_wire). `None`: it has none any more.
+    pub(super) fn set_wire(&self, wire: Option<Arc<dyn Wire>>) {
+        self.queue.lock().tap = wire.map(Tap::new);
+    }
+
+    /// The transport has written all it had, and will take the wire back before it writes again.
+    pub(super) fn lend_wire(&self) {
+        if let Some(tap) = &mut self.queue.lock().tap {
+            tap.lend();
+        }
+    }
+
+    /// Nobody else writes when this returns, nor afterwards.
+    pub(super) fn take_wire_back(&self) {
+        if let Some(tap) = &mut self.queue.lock().tap {
+            tap.take_back();
+        }
+    }
+
     /// Something to write, or `Readable` once when the frame handed over has been handled. While the
     /// session is away there is nothing but its close.
     pub(super) fn poll(&self, cx: &std::task::Context<'_>) -> Poll<Outgoing> {
@@ -423,6 +471,37 @@ impl Outbound {
 impl Queue {
     fn is_over(&self) -> bool {
         self.state == State::Ended || self.close.is_some()
+    }
+
+    /// Writes the frame past the queue, or does nothing: something waits, there is no wire just now, or the
+    /// frame is larger than what may wait.
+    ///
+    /// An acknowledgement of the client's messages that is owed does not count as waiting: nothing depends on
+    /// whether it comes before a frame or after it.
+    fn write_through(
+        &mut self,
+        delivery: &Delivery,
+        max_bytes: usize,
+        bursts: &Bursts,
+    ) -> Option<Written> {
+        let is_drained = match &self.line {
+            Line::Frames(frames) => frames.is_empty(),
+            Line::Numbered(line) => line.numbered.is_drained(),
+        };
+        let tap = self.tap.as_mut()?;
+        if self.state != State::Connected
+            || !is_drained
+            || delivery.size_bytes() + FRAME_OVERHEAD_BYTES > max_bytes
+            || !tap.admits(bursts)
+        {
+            return None;
+        }
+        let written = tap.write(&delivery.frame);
+        if let Line::Numbered(line) = &mut self.line {
+            line.numbered.written_through(delivery);
+            self.count();
+        }
+        Some(written)
     }
 
     fn push_plain(&mut self, frame: Frame, max_bytes: usize) -> Enqueued {

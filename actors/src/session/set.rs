@@ -6,8 +6,14 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::{Close, Delivery, Excepted, Figures, Frame, SessionChange, SessionCore, SessionId};
+use super::{
+    Bursts, Close, Delivery, Excepted, Figures, Frame, SessionChange, SessionCore, SessionId,
+};
 use crate::presence::Presence;
+
+/// Sessions that a broadcast takes out of the set at one time: what is written to them must not keep the
+/// set locked, and taking them one by one would lock it too often.
+const BROADCAST_CHUNK: usize = 64;
 
 /// The sessions attached to an object, in the order they joined, and by tag. Lives beside the
 /// mailbox, so it outlives the activation.
@@ -15,6 +21,7 @@ use crate::presence::Presence;
 pub(crate) struct SessionSet {
     members: Mutex<Members>,
     presence: Presence,
+    bursts: Bursts,
 }
 
 #[derive(Default)]
@@ -147,7 +154,13 @@ impl SessionSet {
         self.members.lock().last
     }
 
-    /// Queues one frame for every session that joined no later than `last`.
+    /// What the activation lets out in one go.
+    pub(crate) fn bursts(&self) -> &Bursts {
+        &self.bursts
+    }
+
+    /// Sends one frame to every session that joined no later than `last`. Only the object's activation sends
+    /// broadcasts, so no two are under way at one time.
     pub(crate) fn broadcast(
         &self,
         delivery: &Delivery,
@@ -155,13 +168,20 @@ impl SessionSet {
         last: Join,
         figures: &Figures,
     ) {
-        let members = self.members.lock();
-        for (_, session) in members
-            .by_join
-            .range((Bound::Unbounded, Bound::Included(last)))
-        {
-            if !except.contains(session.id) {
-                figures.note(session.outbound.send(delivery.clone()));
+        let mut chunk = Vec::with_capacity(BROADCAST_CHUNK);
+        let mut first = Bound::Unbounded;
+        loop {
+            self.members
+                .lock()
+                .chunk((first, Bound::Included(last)), &mut chunk);
+            let Some((join, _)) = chunk.last() else {
+                return;
+            };
+            first = Bound::Excluded(*join);
+            for (_, session) in chunk.drain(..) {
+                if !except.contains(session.id) {
+                    figures.note(session.outbound.write_or_send(delivery, &self.bursts));
+                }
             }
         }
     }
@@ -220,6 +240,12 @@ impl SessionSet {
 }
 
 impl Members {
+    /// The first of these.
+    fn chunk(&self, joined: (Bound<Join>, Bound<Join>), chunk: &mut Vec<(Join, Arc<SessionCore>)>) {
+        let sessions = self.by_join.range(joined).take(BROADCAST_CHUNK);
+        chunk.extend(sessions.map(|(join, session)| (*join, session.clone())));
+    }
+
     fn untag(&mut self, join: Join, tags: &[Arc<str>]) {
         for tag in tags {
             if let Some(joins) = self.by_tag.get_mut(tag) {

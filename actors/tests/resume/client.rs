@@ -1,13 +1,14 @@
 //! A client as `docs/protocol.md` has it, without a socket: it counts, keeps, and comes back.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use abide_actors::testing::World;
 use abide_actors::{
-    Close, ConnectError, ConnectRequest, Connection, Deadline, Incoming, Outgoing, Resumption,
-    Runtime, Token, Welcome,
+    Close, ConnectError, ConnectRequest, Connection, Deadline, Frame, Incoming, Outgoing,
+    Resumption, Runtime, Token, Welcome, Wire, Written,
 };
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -16,6 +17,8 @@ const DEADLINE: Duration = Duration::from_secs(20);
 pub(crate) struct Client {
     pub(crate) name: String,
     pub(crate) connection: Option<Connection>,
+    /// What is on its way on this connection.
+    wire: Arc<OnTheWire>,
     pub(crate) welcome: Welcome,
     /// Messages got, in order, in this session.
     pub(crate) got: Vec<String>,
@@ -28,6 +31,17 @@ pub(crate) struct Client {
     given: usize,
     is_readable: bool,
     pub(crate) close: Option<Close>,
+}
+
+/// Frames written where they were sent, which the client has yet to read.
+#[derive(Default)]
+struct OnTheWire(Mutex<Vec<Frame>>);
+
+impl Wire for OnTheWire {
+    fn write_now(&self, frame: &Frame) -> Written {
+        self.0.lock().unwrap().push(frame.clone());
+        Written::Whole
+    }
 }
 
 /// Whether a client tells what it has got.
@@ -62,9 +76,12 @@ impl Client {
         let connection = connect(node, name, Resumption::New).await.unwrap();
         let welcome = connection.welcome().unwrap();
         assert!(!welcome.resumed && welcome.reset.is_none() && welcome.received == 0);
+        let wire = Arc::new(OnTheWire::default());
+        connection.set_wire(wire.clone());
         Self {
             name: name.to_owned(),
             connection: Some(connection),
+            wire,
             welcome,
             got: Vec::new(),
             count: 0,
@@ -99,6 +116,9 @@ impl Client {
 
     fn welcomed(&mut self, connection: Connection) -> bool {
         self.welcome = connection.welcome().unwrap();
+        // What the old one has not brought by now never comes.
+        self.wire = Arc::default();
+        connection.set_wire(self.wire.clone());
         self.connection = Some(connection);
         (self.given, self.is_readable, self.close) = (0, true, None);
         if !self.welcome.resumed {
@@ -160,15 +180,13 @@ impl Client {
 
     /// Gives what it has, and takes one thing; `false` when there is none.
     pub(crate) fn take_one(&mut self, cx: &Context<'_>) -> bool {
+        self.read_wire();
         self.give();
         let Some(connection) = &mut self.connection else {
             return false;
         };
         match connection.poll_outgoing(cx) {
-            Poll::Ready(Outgoing::Frame(frame)) => {
-                self.count += 1;
-                self.got.push(frame.as_text().unwrap().to_owned());
-            }
+            Poll::Ready(Outgoing::Frame(frame)) => self.take(&frame),
             Poll::Ready(Outgoing::Skip(n)) => self.count += n,
             Poll::Ready(Outgoing::Ack(number)) => self.acknowledged(number),
             Poll::Ready(Outgoing::Readable) => self.is_readable = true,
@@ -191,12 +209,29 @@ impl Client {
         if self.connection.is_none() {
             return;
         }
+        if let Some(connection) = &self.connection {
+            connection.lend_wire();
+        }
         let count = self.count;
         if acknowledge == Acknowledge::Yes
             && let Some(connection) = &mut self.connection
         {
             connection.acknowledge(count).unwrap();
         }
+    }
+
+    /// Takes the wire back, and what is on it.
+    fn read_wire(&mut self) {
+        if let Some(connection) = &self.connection {
+            connection.take_wire_back();
+            let written = std::mem::take(&mut *self.wire.0.lock().unwrap());
+            written.iter().for_each(|frame| self.take(frame));
+        }
+    }
+
+    fn take(&mut self, frame: &Frame) {
+        self.count += 1;
+        self.got.push(frame.as_text().unwrap().to_owned());
     }
 
     /// Pumps until the object has had time for everything.

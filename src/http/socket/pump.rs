@@ -26,8 +26,9 @@ use tokio_tungstenite::tungstenite::{self, Error, Message};
 
 use super::super::app::App;
 use super::super::linger::linger;
-use super::super::patience::Watched;
+use super::Dialect;
 use super::heartbeat::{Beat, Heartbeat};
+use super::stream::SessionStream;
 use crate::problem::Problem;
 use crate::protocol::session::{Control, Inbound, InvalidMessage, Said, control, escaped};
 use crate::telemetry::Metrics;
@@ -41,7 +42,7 @@ const TOO_LARGE: u16 = 1009;
 
 /// A socket with its session.
 pub(super) struct Pump {
-    socket: WebSocketStream<Watched>,
+    socket: WebSocketStream<SessionStream>,
     connection: Connection,
     dialect: Dialect,
     /// What is written before anything else.
@@ -59,15 +60,6 @@ pub(super) struct Pump {
     sent_bytes: u64,
 }
 
-/// What the client speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Dialect {
-    /// Messages of the application, and nothing else.
-    Plain,
-    /// `abide.v1`.
-    Abide,
-}
-
 /// How a session ends.
 enum End {
     /// The object or the drain closes it.
@@ -82,16 +74,19 @@ enum End {
 
 impl Pump {
     /// Greets a client of a session that can be resumed.
-    pub(super) fn new(socket: WebSocketStream<Watched>, connection: Connection, app: &App) -> Self {
+    pub(super) fn new(
+        socket: WebSocketStream<SessionStream>,
+        connection: Connection,
+        app: &App,
+    ) -> Self {
         let config = &app.config;
         let greeting = connection.welcome().map(|welcome| {
             let protocol = connection.protocol();
             Said::welcome(&welcome, protocol.as_deref()).into_bytes()
         });
-        let dialect = match greeting {
-            None => Dialect::Plain,
-            Some(_) => Dialect::Abide,
-        };
+        let wire = socket.get_ref().wire().clone();
+        let dialect = wire.dialect();
+        connection.set_wire(wire);
         Self {
             socket,
             connection,
@@ -145,7 +140,15 @@ impl Pump {
 
     /// Does all that can be done now; ready when the session is to end.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        // From here on nobody else writes, so that whatever is written next is not in the midst of a frame.
+        self.connection.take_wire_back();
+        if self.socket.get_ref().wire().has_rest() {
+            self.unflushed = true;
+        }
         let ended = self.poll_both_ways(cx);
+        if ended.is_pending() && self.has_written_all() {
+            self.connection.lend_wire();
+        }
         self.metrics.frames(
             std::mem::take(&mut self.received),
             std::mem::take(&mut self.sent),
@@ -177,6 +180,12 @@ impl Pump {
             }
         }
         self.poll_heartbeat(cx)
+    }
+
+    /// Whether not a byte is left to write that was taken out of the session's queue, or is the protocol's own. A
+    /// pong that the protocol has in mind and has not begun to write may stay behind frames.
+    fn has_written_all(&self) -> bool {
+        !self.blocked && !self.unflushed && self.socket.get_ref().has_caught_up()
     }
 
     /// Writes what is queued, then flushes once. `true`: the socket takes no more for now.
@@ -334,7 +343,7 @@ impl Pump {
 }
 
 /// Sends our close frame and waits for the client's, within bounds.
-pub(super) async fn say_goodbye(socket: &mut WebSocketStream<Watched>, close: Close) {
+pub(super) async fn say_goodbye(socket: &mut WebSocketStream<SessionStream>, close: Close) {
     let goodbye = async {
         if socket.send(message_of(close)).await.is_ok() {
             // Frames that were on their way are dropped: nobody is left to take them.

@@ -193,6 +193,30 @@ impl Numbered {
         Enqueued::Queued
     }
 
+    /// Whether the transport has been given everything: messages, holes and control messages.
+    pub(super) fn is_drained(&self) -> bool {
+        // Control messages that wait are counted there, too.
+        self.cursor.number == self.sent && self.waiting_bytes == 0
+    }
+
+    /// A message that the transport has been given already: it takes its number, and is retained like any other.
+    pub(super) fn written_through(&mut self, delivery: &Delivery) {
+        assert!(self.is_drained(), "what waits is written before");
+        if let Class::Latest(key) = &delivery.class
+            && let Some(older) = self.latest.get(key).copied()
+        {
+            self.remove(Place::of(older));
+        }
+        self.written = self.sent + 1;
+        if self.retained_max_bytes.is_some() && delivery.class != Class::Lossy {
+            self.push(delivery.clone());
+            self.forget_beyond_bound();
+        } else {
+            self.sent += 1;
+        }
+        self.cursor = Place::of(self.sent);
+    }
+
     fn has_room_for_droppable(&self, cost: usize, max_bytes: usize) -> bool {
         self.waiting_bytes + cost <= max_bytes
             && self.droppable_bytes + cost <= max_bytes / DROPPABLE_SHARE

@@ -1,6 +1,7 @@
 //! Single rules here, and random operations against a model of a client that counts.
 
 mod model;
+mod through;
 
 use std::task::{Context, Poll, Waker};
 
@@ -60,7 +61,8 @@ fn large() -> Vec<u8> {
 
 #[test]
 fn a_session_that_uses_nothing_special_is_as_small_as_ever() {
-    assert!(size_of::<Outbound>() <= 128, "{}", size_of::<Outbound>());
+    // Of this the view of the wire is 32.
+    assert!(size_of::<Outbound>() <= 160, "{}", size_of::<Outbound>());
     let memory = memory();
     let outbound = Outbound::plain(MAX_BYTES, &memory);
     assert_eq!(memory.used_bytes(), SESSION_BYTES);

@@ -2,14 +2,16 @@
 //! told of as left out; both sides count the same; the bounds hold.**
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use proptest::prelude::{Strategy, any, prop_oneof};
 use proptest::proptest;
 
+use super::through::Paper;
 use super::{MAX_BYTES, RETAINED_MAX_BYTES, SESSION_BYTES, poll, text};
 use crate::memory::Memory;
 use crate::session::outbound::{AttachError, Enqueued, Outbound};
-use crate::session::{Class, Delivery, Frame, Outgoing};
+use crate::session::{Bursts, Class, Delivery, Frame, Outgoing, Written};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -18,7 +20,11 @@ enum Step {
         size: usize,
     },
     Control,
-    /// So many times.
+    /// What is sent from now on is a burst of its own.
+    Burst,
+    /// What comes of frames that are written through from now on.
+    Socket(Written),
+    /// So many times; the wire is lent when there is nothing more.
     Write(usize),
     /// So many of what was written arrive.
     Arrive(usize),
@@ -33,6 +39,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         8 => (any::<u8>(), 0..150_usize).prop_map(|(class, size)| Step::Send { class, size }),
         1 => proptest::strategy::Just(Step::Control),
+        4 => proptest::strategy::Just(Step::Burst),
+        1 => proptest::strategy::Just(Step::Socket(Written::Whole)),
+        1 => proptest::strategy::Just(Step::Socket(Written::Held)),
         4 => (0..6_usize).prop_map(Step::Write),
         4 => (0..8_usize).prop_map(Step::Arrive),
         2 => proptest::strategy::Just(Step::Acknowledge),
@@ -47,6 +56,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 struct Model {
     memory: Memory,
     outbound: Outbound,
+    bursts: Bursts,
+    /// What is written through goes here on its way to the wire.
+    paper: Arc<Paper>,
     /// By number less one.
     sent: Vec<Class>,
     /// What was written on this connection and has not arrived.
@@ -59,9 +71,14 @@ struct Model {
 impl Model {
     fn new() -> Self {
         let memory = Memory::new(usize::MAX / 2);
+        let outbound = Outbound::resumable(MAX_BYTES, RETAINED_MAX_BYTES, &memory);
+        let paper = Arc::new(Paper::default());
+        outbound.set_wire(Some(paper.clone()));
         Self {
-            outbound: Outbound::resumable(MAX_BYTES, RETAINED_MAX_BYTES, &memory),
+            outbound,
             memory,
+            bursts: Bursts::default(),
+            paper,
             sent: Vec::new(),
             wire: VecDeque::new(),
             received: 0,
@@ -74,9 +91,16 @@ impl Model {
         match *step {
             Step::Send { class, size } => return self.send(class, size),
             Step::Control => _ = self.outbound.control(text("control")),
+            Step::Burst => self.bursts.begin(),
+            Step::Socket(answer) => self.paper.answer(answer),
             Step::Write(times) => {
-                let written = (0..times).map_while(|_| poll(&self.outbound));
-                self.wire.extend(written);
+                self.outbound.take_wire_back();
+                for _ in 0..times {
+                    match poll(&self.outbound) {
+                        Some(written) => self.wire.push_back(written),
+                        None => self.outbound.lend_wire(),
+                    }
+                }
             }
             Step::Arrive(count) => {
                 for _ in 0..count.min(self.wire.len()) {
@@ -117,7 +141,11 @@ impl Model {
             _ => frame.lossy(),
         };
         self.sent.push(delivery.class.clone());
-        let enqueued = self.outbound.send(delivery);
+        let enqueued = self.outbound.write_or_send(&delivery, &self.bursts);
+        let through = self.paper.take();
+        let is_written = enqueued == Enqueued::Written;
+        assert_eq!(through.len(), usize::from(is_written), "{enqueued:?}");
+        self.wire.extend(through.into_iter().map(Outgoing::Frame));
         if enqueued == Enqueued::Dropped {
             assert_eq!(
                 self.sent[number - 1],
@@ -178,6 +206,7 @@ impl Model {
         match self.outbound.attach(self.received) {
             Ok(_) => {
                 self.is_away = false;
+                self.outbound.set_wire(Some(self.paper.clone()));
                 true
             }
             // Its bound was reached; the client begins anew.
