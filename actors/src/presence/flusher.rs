@@ -99,7 +99,7 @@ impl Flusher {
 
     fn note(&self, node: &Node, enqueued: Enqueued) {
         match enqueued {
-            Enqueued::Queued | Enqueued::Replaced => {
+            Enqueued::Queued | Enqueued::Written | Enqueued::Replaced => {
                 self.messages.fetch_add(1, Ordering::Relaxed);
             }
             // A session that it has ended counts like any that did not read.
