@@ -5,16 +5,16 @@ mod numbered;
 mod taken;
 #[cfg(test)]
 mod tests;
+mod through;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use parking_lot::{Mutex, MutexGuard};
 
 use self::numbered::Numbered;
 use self::taken::Taken;
-use super::wire::{Bursts, Tap, Wire, Written};
+use super::wire::Tap;
 use super::{Class, Close, Delivery, Frame, Outgoing, Text};
 use crate::memory::{Charge, Memory};
 use crate::teeth::{Tooth, broken};
@@ -169,22 +169,6 @@ impl Outbound {
         Self {
             queue: Mutex::new(queue),
             max_bytes,
-        }
-    }
-
-    /// Writes a frame at once when nothing is before it, and otherwise [queues](Self::send) it.
-    pub(crate) fn write_or_send(&self, delivery: &Delivery, bursts: &Bursts) -> Enqueued {
-        let mut queue = self.queue.lock();
-        if queue.is_over() {
-            return Enqueued::Ended;
-        }
-        match queue.write_through(delivery, self.max_bytes, bursts) {
-            Some(Written::Whole) => Enqueued::Written,
-            Some(Written::Held) => {
-                wake(queue);
-                Enqueued::Written
-            }
-            None => self.queue(queue, delivery.clone()),
         }
     }
 
@@ -437,25 +421,6 @@ impl Outbound {
         Some(queue.numbered().numbered.image(received))
     }
 
-    /// The connection has a wire that may be [lent](Self::lend_wire). `None`: it has none any more.
-    pub(super) fn set_wire(&self, wire: Option<Arc<dyn Wire>>) {
-        self.queue.lock().tap = wire.map(Tap::new);
-    }
-
-    /// The transport has written all it had, and will take the wire back before it writes again.
-    pub(super) fn lend_wire(&self) {
-        if let Some(tap) = &mut self.queue.lock().tap {
-            tap.lend();
-        }
-    }
-
-    /// Nobody else writes when this returns, nor afterwards.
-    pub(super) fn take_wire_back(&self) {
-        if let Some(tap) = &mut self.queue.lock().tap {
-            tap.take_back();
-        }
-    }
-
     /// Something to write, or `Readable` once when the frame handed over has been handled. While the
     /// session is away there is nothing but its close.
     pub(super) fn poll(&self, cx: &std::task::Context<'_>) -> Poll<Outgoing> {
@@ -471,37 +436,6 @@ impl Outbound {
 impl Queue {
     fn is_over(&self) -> bool {
         self.state == State::Ended || self.close.is_some()
-    }
-
-    /// Writes the frame past the queue, or does nothing: something waits, there is no wire just now, or the
-    /// frame is larger than what may wait.
-    ///
-    /// An acknowledgement of the client's messages that is owed does not count as waiting: nothing depends on
-    /// whether it comes before a frame or after it.
-    fn write_through(
-        &mut self,
-        delivery: &Delivery,
-        max_bytes: usize,
-        bursts: &Bursts,
-    ) -> Option<Written> {
-        let is_drained = match &self.line {
-            Line::Frames(frames) => frames.is_empty(),
-            Line::Numbered(line) => line.numbered.is_drained(),
-        };
-        let tap = self.tap.as_mut()?;
-        if self.state != State::Connected
-            || !is_drained
-            || delivery.size_bytes() + FRAME_OVERHEAD_BYTES > max_bytes
-            || !tap.admits(bursts)
-        {
-            return None;
-        }
-        let written = tap.write(&delivery.frame);
-        if let Line::Numbered(line) = &mut self.line {
-            line.numbered.written_through(delivery);
-            self.count();
-        }
-        Some(written)
     }
 
     fn push_plain(&mut self, frame: Frame, max_bytes: usize) -> Enqueued {
