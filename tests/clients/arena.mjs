@@ -91,6 +91,9 @@ await stage.run(async () => {
   ok("a page that is loaded anew has its ship again");
   await movesForBoth(ada, bob);
 
+  await playsOnAPhone("upright", { width: 390, height: 844 });
+  await playsOnAPhone("on its side", { width: 844, height: 390 });
+
   await ada.click("#leave");
   await ada.locator(`#rooms button[data-room="${ROOM}"]`).waitFor({ timeout: PATIENCE.deadlineMs });
   await stage.shot(ada, "arena-menu");
@@ -199,6 +202,42 @@ async function scores(page) {
   await page.keyboard.up("Space");
   await page.keyboard.up("KeyW");
   ok("what is hit gives points");
+}
+
+/** Everything to be touched and read lies on the screen and beside the rest, and the buttons do what they say. */
+async function playsOnAPhone(how, viewport) {
+  const page = await stage.open({ viewport, hasTouch: true, isMobile: true });
+  await page.goto(`http://${abide.address}/arena/`);
+  const play = await page.locator(".play").boundingBox();
+  expect(play.y + play.height <= viewport.height, `"Play" ends at ${play.y + play.height} px of ${viewport.height}`);
+  await page.locator("#name").fill("A pilot named so");
+  await page.locator("#room").fill("a-room-with-a-name-as-long-as-can-be");
+  await page.locator(".play").tap();
+  await until("the phone flies", async () => (await look(page)).own, PATIENCE);
+  const boxes = await until("all is shown", () => page.evaluate(() => {
+    const shown = ["#own", "#score", "#minimap", "#gauges", "#sound", "#leave", "#boost", "#fire"].map((selector) => {
+      const { left, top, right, bottom } = document.querySelector(selector).getBoundingClientRect();
+      return { selector, left, top, right, bottom };
+    });
+    return shown.every(({ left, right }) => right > left) && shown;
+  }), PATIENCE);
+  for (const [at, one] of boxes.entries()) {
+    const fits = one.left >= 0 && one.top >= 0 && one.right <= viewport.width && one.bottom <= viewport.height;
+    expect(fits, `${how}: ${JSON.stringify(one)} leaves the screen`);
+    for (const other of boxes.slice(at + 1)) {
+      const beside = one.right <= other.left || other.right <= one.left || one.bottom <= other.top || other.bottom <= one.top;
+      expect(beside, `${how}: ${one.selector} and ${other.selector} overlap`);
+    }
+  }
+  const touch = { pointerType: "touch", pointerId: 7 };
+  await page.dispatchEvent("#fire", "pointerdown", touch);
+  await until("the phone's shots are on the way", async () => (await look(page)).shots > 0, PATIENCE);
+  await page.dispatchEvent("#fire", "pointerup", touch);
+  await stage.shot(page, `arena-phone-${viewport.width}`);
+  await page.locator("#leave").tap();
+  await page.locator(".play").waitFor({ timeout: PATIENCE.deadlineMs });
+  await page.context().close();
+  ok(`on a phone ${how} nothing overlaps, and it plays`);
 }
 
 /** The table of all times once it has a line. What it shows is durable: that is what it promises. */

@@ -1,7 +1,8 @@
 // Everything that is text or a gauge: it lies over the canvas as ordinary elements.
 import { HULL_MAX } from "./rules.js";
 
-const LINES = 8;
+/** Lines of the score table, as many as there is room for beside the game: on a phone fewer. */
+const LINES = matchMedia("(pointer: coarse), (max-width: 700px)").matches ? 5 : 8;
 const FEED_MAX = 5;
 const FEED_MS = 6000;
 const find = (selector) => document.querySelector(selector);
