@@ -64,6 +64,8 @@ pub struct Description {
     pub methods: Vec<MethodDescription>,
     /// Which callbacks it has.
     pub callbacks: Callbacks,
+    /// Bytes a message of a session may have though the server's setting is less; `None`: the setting.
+    pub frame_size_max_bytes: Option<usize>,
     /// The Rust type, when it is one; lets typed handles find the namespace.
     pub type_id: Option<TypeId>,
 }

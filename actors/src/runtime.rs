@@ -164,6 +164,13 @@ impl Runtime {
         }
     }
 
+    /// What objects of a namespace can be asked, when there is one of this name.
+    #[must_use]
+    pub fn description(&self, namespace: &str) -> Option<&Description> {
+        let entry = self.0.registry.get(namespace).ok()?;
+        Some(entry.kind.description())
+    }
+
     /// The registered namespaces, by name. Counts what is in memory, so the cost grows with it.
     #[must_use]
     pub fn namespaces(&self) -> Vec<NamespaceInfo> {

@@ -43,6 +43,9 @@ const FIELD_DEFAULT: &str = "codemirror";
 /// Largest document, as stored. A newcomer gets all of it in one frame, which must fit into its
 /// session's outbound queue (2 MiB) together with everybody's awareness.
 const SIZE_MAX_BYTES: u64 = 1536 * 1024;
+/// Largest frame of a client: far more than fits, so that who pastes too much is told so by a close that
+/// y-websocket takes as final. Closed with 1009 it would come back with the same change, for ever.
+const FRAME_SIZE_MAX_BYTES: usize = 8 << 20;
 
 /// The alarm that keeps a version, and how long after a change it comes.
 const VERSION_ALARM: &str = "version";
@@ -86,7 +89,7 @@ struct Dialect {
     protocol: Option<String>,
 }
 
-#[actor]
+#[actor(frame_size_max = FRAME_SIZE_MAX_BYTES)]
 impl Document {
     /// The plain text of a field; without one, of `codemirror`.
     #[call]

@@ -2,16 +2,18 @@
 
 use abide::prelude::*;
 
-use super::Document;
 use super::awareness::Owned;
 use super::hocuspocus::{self, HOCUSPOCUS};
 use super::protocol::{self, Message, Presence};
 use super::replica::{self, News};
 use super::wire::{Malformed, Reader};
+use super::{Document, SIZE_MAX_BYTES};
 
 /// Close code for a change that does not fit. y-websocket takes 4400 to 4499 as final, like HTTP's
 /// 4xx, and does not reconnect only to be refused again.
 const TOO_LARGE: u16 = 4413;
+/// What a frame has beside an update, at most: kinds, lengths, the document's name.
+const ENVELOPE_BYTES: u64 = 4 * 1024;
 
 /// Why a frame was not handled.
 pub(super) enum Problem {
@@ -50,6 +52,10 @@ impl Document {
         let Frame::Binary(bytes) = frame else {
             return Err(Malformed::Unsupported("y-protocols uses binary frames").into());
         };
+        // Whatever is in it does not fit, so that nobody need look.
+        if bytes.len() as u64 > SIZE_MAX_BYTES + ENVELOPE_BYTES {
+            return Err(too_large());
+        }
         if speaks_hocuspocus(session) {
             return self.receive_named(ctx, session, bytes).await;
         }
@@ -93,10 +99,7 @@ impl Document {
     ) -> Result<(), Problem> {
         let update = replica::decode(bytes)?;
         if !self.make_room(ctx, bytes.len())? {
-            return Err(Problem::Close(Close::new(
-                TOO_LARGE,
-                "the document is too large",
-            )));
+            return Err(too_large());
         }
         match self.replica.apply(update) {
             Ok(News::None) => {}
@@ -151,6 +154,10 @@ impl Document {
             tell(ctx, session, protocol::awareness(&here));
         }
     }
+}
+
+fn too_large() -> Problem {
+    Problem::Close(Close::new(TOO_LARGE, "the document is too large"))
 }
 
 /// Sends a message to one session, as its dialect has it.

@@ -39,6 +39,9 @@ use stream::SessionStream;
 const READ_BUFFER_SIZE_BYTES: usize = 512;
 const WRITE_BUFFER_SIZE_BYTES: usize = 16 << 10;
 
+/// What a kind can ask for: the most that one commit takes, so that nothing larger could be kept.
+const FRAME_SIZE_ASKED_MAX_BYTES: usize = 8 << 20;
+
 /// What the client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Dialect {
@@ -70,7 +73,8 @@ pub(super) async fn open(
     let accept = handshake.accept.clone();
     let connection = connect(&app, &head, handshake).await?;
     let response = switching(&accept, connection.protocol().as_deref());
-    let pumping = pump(upgrade, connection, app.clone());
+    let frame_size_max = frame_size_max(&app, head.uri.path());
+    let pumping = pump(upgrade, connection, frame_size_max, app.clone());
     app.tasks.spawn(TaskKind::Object, "session", pumping);
     Ok(response)
 }
@@ -99,7 +103,8 @@ async fn connect(app: &App, head: &Parts, handshake: Handshake) -> Result<Connec
 /// Takes the socket over, and asks the object then: for clients that speak `abide.v1`.
 async fn welcome(upgrade: OnUpgrade, head: Parts, handshake: Handshake, app: Arc<App>) {
     let Ok(upgraded) = upgrade.await else { return };
-    let mut socket = take_over(upgraded, Dialect::Abide, &app).await;
+    let frame_size_max = frame_size_max(&app, head.uri.path());
+    let mut socket = take_over(upgraded, Dialect::Abide, frame_size_max, &app).await;
     match connect(&app, &head, handshake).await {
         Ok(connection) => {
             drop(head);
@@ -130,12 +135,21 @@ fn switching(accept: &str, protocol: Option<&str>) -> Response {
 }
 
 /// Takes the socket over from hyper once the 101 is out, and pumps until the session ends.
-async fn pump(upgrade: OnUpgrade, connection: Connection, app: Arc<App>) {
+async fn pump(upgrade: OnUpgrade, connection: Connection, frame_size_max: usize, app: Arc<App>) {
     // An error means that the client went away before it had its 101. Dropping the connection
     // then tells the object.
     let Ok(upgraded) = upgrade.await else { return };
-    let socket = take_over(upgraded, Dialect::Plain, &app).await;
+    let socket = take_over(upgraded, Dialect::Plain, frame_size_max, &app).await;
     Pump::new(socket, connection, &app).run().await;
+}
+
+/// Bytes a message of a client may have: as many as the setting says, or as the kind asks for beyond it.
+fn frame_size_max(app: &App, path: &str) -> usize {
+    let set = app.config.frame_size_max.as_usize();
+    let address = Address::parse(path).ok();
+    let description = address.and_then(|address| app.runtime.description(&address.namespace));
+    let asked = description.and_then(|description| description.frame_size_max_bytes);
+    set.max(asked.unwrap_or(0).min(FRAME_SIZE_ASKED_MAX_BYTES))
 }
 
 /// The bare socket as a WebSocket, without hyper around it. A function of its own, because what
@@ -144,9 +158,9 @@ async fn pump(upgrade: OnUpgrade, connection: Connection, app: Arc<App>) {
 async fn take_over(
     upgraded: Upgraded,
     dialect: Dialect,
+    frame_size_max: usize,
     app: &App,
 ) -> WebSocketStream<SessionStream> {
-    let frame_size_max = app.config.frame_size_max.as_usize();
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_SIZE_BYTES)
         .write_buffer_size(WRITE_BUFFER_SIZE_BYTES)

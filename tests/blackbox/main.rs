@@ -31,6 +31,8 @@ mod drain;
 #[cfg(test)]
 mod floods;
 #[cfg(test)]
+mod frames;
+#[cfg(test)]
 mod heartbeat;
 #[cfg(test)]
 mod idempotency;

@@ -25,6 +25,7 @@ await main(async () => {
   console.log(`seed ${seed}, ${rounds} rounds`);
   abide = await Abide.start();
   await awareness();
+  await largePastes();
   await killsInMidEdit();
 }, async () => abide?.remove());
 
@@ -96,6 +97,33 @@ function expectHolds(client, updates) {
   });
   expect(missing.length === 0, `LOST: ${missing.length} of ${updates.length} relayed updates are not in the restarted document`);
   expect(copy.store.pendingStructs === null, "LOST: relayed updates refer to something the restarted document does not hold");
+}
+
+/** A paste larger than the frames of other objects arrives; one that no document holds ends it, once. */
+async function largePastes() {
+  const ada = join("pasted");
+  const bob = join("pasted");
+  await until("both clients are in sync", () => ada.synced && bob.synced);
+  let closes = 0;
+  ada.provider.on("connection-close", () => (closes += 1));
+  const page = "a page that somebody has pasted ".repeat(40 * 1024); // 1.25 MiB
+  ada.text.insert(0, page);
+  await until("the paste reaches the other client", () => bob.agrees(ada), { deadlineMs: 20_000 });
+  expect(closes === 0, "the paste has cost its client the connection");
+  const late = join("pasted");
+  await until("a client that comes later has it", () => late.synced && late.agrees(ada), { deadlineMs: 20_000 });
+  ok(`a paste of ${page.length} characters reaches everybody`);
+
+  let told = null;
+  ada.provider.on("closed", (event) => (told = event));
+  ada.text.insert(0, "x".repeat(2 * 1024 * 1024));
+  await until("the client is told that it is too much", () => told !== null, { deadlineMs: 20_000 });
+  expect(told.code === 4413 && closes === 1, `closed with ${told.code} after ${closes} closes`);
+  expect(!ada.provider.shouldConnect, "the client goes on to come back with the same change");
+  bob.text.insert(0, "everybody else goes on; ");
+  await until("the others go on", () => late.agrees(bob));
+  ok("a paste of 2 MiB is refused once and for good, and the others go on");
+  for (const client of [ada, bob, late]) client.provider.destroy();
 }
 
 async function awareness() {

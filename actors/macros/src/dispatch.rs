@@ -8,11 +8,12 @@ use syn::spanned::Spanned;
 use crate::callback::Callback;
 use crate::method::{CallMethod, Failure};
 use crate::model::Model;
+use crate::options::Options;
 use crate::signature::Receiver;
 use crate::{handle, recipient};
 
 /// The implementation of `Actor`, with its argument types, in a scope of its own.
-pub(crate) fn expand(model: &Model, private: &TokenStream) -> TokenStream {
+pub(crate) fn expand(model: &Model, options: &Options, private: &TokenStream) -> TokenStream {
     let Model {
         actor,
         calls,
@@ -36,6 +37,9 @@ pub(crate) fn expand(model: &Model, private: &TokenStream) -> TokenStream {
         .iter()
         .filter(|call| call.receiver == Receiver::Shared)
         .map(|call| call_arm(call, private));
+    let frame_size_max = options.frame_size_max.iter().map(
+        |bytes| quote!(description.frame_size_max_bytes = ::std::option::Option::Some(#bytes);),
+    );
     // Under a `#[cfg]` a method may not be there; this list only helps people.
     let known: Vec<_> = calls.iter().map(CallMethod::name).collect();
     let callback_arms = callbacks
@@ -69,6 +73,7 @@ pub(crate) fn expand(model: &Model, private: &TokenStream) -> TokenStream {
                     };
                     #(#methods)*
                     #(#has_callbacks)*
+                    #(#frame_size_max)*
                     description
                 }
 

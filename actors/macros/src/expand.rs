@@ -16,7 +16,7 @@ pub(crate) fn actor(options: TokenStream, item: TokenStream) -> TokenStream {
         let private = quote!(#krate::__private);
         let handle = handle::expand(&model, &private);
         let recipient = recipient::expand(&model, &private);
-        let implementation = dispatch::expand(&model, &private);
+        let implementation = dispatch::expand(&model, &options, &private);
         Ok(quote!(#implementation #handle #recipient))
     });
     tokens.extend(generated.unwrap_or_else(syn::Error::into_compile_error));

@@ -50,6 +50,9 @@ use proc_macro::TokenStream;
 /// `ctx.actor::<Counter>("visits")` returns, with one async method per call; and a recipient, a
 /// `CounterRecipient`, what `ctx.send::<Counter>("visits")` returns, with one method per call that may write.
 ///
+/// `#[actor(frame_size_max = 4 << 20)]` lets clients of its sessions send messages of so many bytes, also
+/// where the server's setting `frame_size_max` is less; 8 MiB are the most that an actor can ask for.
+///
 /// `#[actor(crate = path::to::abide)]` is for crates that know `abide` by another path.
 #[proc_macro_attribute]
 pub fn actor(options: TokenStream, item: TokenStream) -> TokenStream {

@@ -210,6 +210,23 @@ fn a_snapshot_that_cannot_be_committed_leaves_everything_as_it_was() {
     });
 }
 
+/// In one frame that could hold nothing else, and in one that nobody even looks into.
+#[test]
+fn what_no_document_holds_is_refused_for_good() {
+    in_world(async |world| {
+        for (client, mib) in [(1, 2), (2, 7)] {
+            let mut ada = Peer::open(world, client).await;
+            ada.insert(0, &"x".repeat(mib << 20)).await;
+            assert_eq!(ada.closed().await.code, 4413, "{mib} MiB");
+        }
+        assert_eq!(text(world).await, "");
+        let mut bob = Peer::open(world, 3).await;
+        let most = "x".repeat(1_400 << 10);
+        bob.insert(0, &most).await;
+        assert_eq!(text(world).await, most);
+    });
+}
+
 #[test]
 fn a_document_that_is_full_refuses_more_and_stays_readable() {
     in_world(async |world| {
