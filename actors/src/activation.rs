@@ -8,6 +8,7 @@
 //! restart).
 
 mod alarms;
+mod durable;
 mod handle;
 mod hold;
 mod image;
@@ -43,7 +44,7 @@ use crate::message::Message;
 use crate::node::Node;
 use crate::send::outbox::Outbox;
 use crate::send::receipts::Receipts;
-use crate::session::Close;
+use crate::session::{AutoResponse, Close, Journal};
 use crate::teeth::{Tooth, broken};
 use crate::turn::Shared;
 
@@ -83,6 +84,10 @@ struct Activation {
     receipts: Receipts,
     /// Sessions that were stored, until their rows are deleted.
     rows: Option<Box<Rows>>,
+    /// The object's durable sessions; `None` when there are none.
+    journal: Option<Box<Journal>>,
+    /// The automatic answer, as the last turn has left it.
+    auto_response: Option<Box<AutoResponse>>,
 }
 
 /// Whether the activation goes on.

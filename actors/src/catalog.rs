@@ -205,7 +205,7 @@ impl Catalog {
     /// Forgets an object that has neither activation nor sessions.
     pub(crate) fn forget_if_unused(&self, slot: &Arc<Slot>) {
         self.slots.remove_if(&slot.object().id, |_, known| {
-            Arc::ptr_eq(known, slot) && known.sessions.is_empty() && known.mailbox.retire()
+            Arc::ptr_eq(known, slot) && known.sessions.is_unused() && known.mailbox.retire()
         });
     }
 

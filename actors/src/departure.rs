@@ -15,7 +15,7 @@ use crate::image::{self, ImageError};
 use crate::memory::Charge;
 use crate::node::{Node, Target};
 use crate::send::{Departed, Heard, Sequence};
-use crate::session::{Close, Delivery, SessionCore};
+use crate::session::{Close, Delivery, Entered, Numbered, SessionCore};
 use crate::stage::{Effect, Receivers};
 use crate::turn::Shared;
 
@@ -31,6 +31,8 @@ pub(crate) struct Departure {
     pub(crate) messages: Option<(Departed, Version)>,
     /// Receivers that may forget what they heard up to this message: its row is gone.
     pub(crate) forget: Vec<(Target, Sequence)>,
+    /// What its commit says of durable sessions.
+    pub(crate) durable: Entered,
     pub(crate) answer: Answer,
     /// What the turn staged takes of the node's memory, until it has left.
     pub(crate) charge: Option<Charge>,
@@ -47,6 +49,7 @@ impl Departure {
             changed: Vec::new(),
             messages: None,
             forget: Vec::new(),
+            durable: Entered::default(),
             answer,
             charge: None,
         }
@@ -142,6 +145,8 @@ impl Held for Departure {
                 }
             }
         }
+        self.durable.numbered.iter().for_each(Numbered::compare);
+        self.slot.sessions.rows_are_gone(&self.durable.ended);
         self.node.alarms.apply(self.alarms);
         if let Some((departed, version)) = self.messages {
             departed.advance(version);

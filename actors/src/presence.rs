@@ -104,7 +104,7 @@ impl Change {
     }
 
     /// The session it is about.
-    fn session(&self) -> Option<&Arc<SessionCore>> {
+    pub(crate) fn session(&self) -> Option<&Arc<SessionCore>> {
         match self {
             Self::Present { session, .. }
             | Self::Absent(session)

@@ -19,7 +19,9 @@ use crate::memory::Memory;
 use crate::node::{DEADLINE_GRACE, Node, Target, answered};
 use crate::registry::{Entry, Limits, RegisterError, Registry};
 use crate::rng::Rng;
-use crate::session::{self, Close, ConnectRequest, Connection, Resumption, Secret, SessionCore};
+use crate::session::{
+    self, Close, ConnectRequest, Connection, Link, Resumption, Secret, SessionCore,
+};
 use crate::tasks::TaskKind;
 
 /// Runs actors over a store. Cheap to clone; all clones are the same node.
@@ -321,7 +323,8 @@ impl Runtime {
             Resumption::Plain => SessionCore::new(id, node.limits.outbound_max_bytes, &node.memory),
             Resumption::New | Resumption::Resume { .. } => {
                 let secret = Secret(node.rng.secret());
-                SessionCore::resumable(id, secret, &node.limits, &node.memory)
+                let link = Link::new(secret, request.receives_only);
+                SessionCore::resumable(id, link, &node.limits, &node.memory)
             }
         };
         let (reply, answer) = oneshot::channel();

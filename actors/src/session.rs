@@ -6,6 +6,7 @@
 mod audience;
 mod connection;
 mod delivery;
+mod durable;
 mod figures;
 mod kept;
 mod link;
@@ -29,8 +30,9 @@ pub use audience::Audience;
 pub(crate) use audience::Excepted;
 pub use connection::{Connection, Incoming, Outgoing};
 pub use delivery::{Class, Delivery};
+pub(crate) use durable::{Entered, Journal, Numbered, Plan, Sealing, Told};
 pub(crate) use figures::Figures;
-pub(crate) use kept::{Restored, restore, store};
+pub(crate) use kept::{Restored, RestoredSession, deletes, restore, store, wake_of};
 #[cfg(feature = "fuzzing")]
 pub(crate) use kept::{fuzz_row, fuzz_seed};
 pub(crate) use link::Link;
@@ -232,6 +234,9 @@ pub struct ConnectRequest {
     pub origin: Origin,
     /// Whether the session is to outlive its connection.
     pub resumption: Resumption,
+    /// The client cannot say what it has got, as one that reads a stream of events. Its session cannot
+    /// be [durable](Session::set_durable).
+    pub receives_only: bool,
 }
 
 impl ConnectRequest {
@@ -290,7 +295,7 @@ impl SessionCore {
     /// One that can be taken up again.
     pub(crate) fn resumable(
         id: SessionId,
-        secret: Secret,
+        link: Link,
         limits: &Limits,
         memory: &Memory,
     ) -> Arc<Self> {
@@ -299,7 +304,7 @@ impl SessionCore {
             id,
             outbound: Outbound::resumable(max, retained, memory),
             traits: Mutex::default(),
-            link: Some(Box::new(Link::new(secret))),
+            link: Some(Box::new(link)),
         })
     }
 
@@ -352,6 +357,14 @@ pub(crate) struct SessionChange {
     attachment: Option<Option<Bytes>>,
     protocol: Option<Arc<str>>,
     rate: Option<MessageRate>,
+    /// It is to live through crashes.
+    durable: bool,
+}
+
+impl SessionChange {
+    pub(crate) fn is_durable(&self) -> bool {
+        self.durable
+    }
 }
 
 /// One client attached to an object, as its actor code sees it.

@@ -31,6 +31,8 @@ pub(crate) struct Stage {
     /// Their size in bytes.
     sends_bytes: usize,
     pub(crate) sessions: BTreeMap<SessionId, SessionChange>,
+    /// The session whose `connected` runs.
+    pub(crate) connecting: Option<SessionId>,
     /// `Some(None)` ends the ticks.
     pub(crate) tick: Option<Option<Tick>>,
     pub(crate) passivate: bool,
@@ -100,6 +102,7 @@ impl Stage {
             sends: Vec::new(),
             sends_bytes: 0,
             sessions: BTreeMap::new(),
+            connecting: None,
             tick: None,
             passivate: false,
             staged_bytes: 0,
@@ -177,6 +180,20 @@ impl Stage {
 
     pub(crate) fn session(&mut self, id: SessionId) -> &mut SessionChange {
         self.sessions.entry(id).or_default()
+    }
+
+    /// The automatic answer that it leaves, if it sets one or none.
+    pub(crate) fn auto_response(&self) -> Option<Option<Box<AutoResponse>>> {
+        self.effects.iter().rev().find_map(|effect| match effect {
+            Effect::AutoResponse(auto) => Some(auto.clone().map(Box::new)),
+            _ => None,
+        })
+    }
+
+    /// The session that this turn declares durable; it is the one that connects.
+    pub(crate) fn joining(&self) -> Option<SessionId> {
+        let id = self.connecting?;
+        self.session_change(id)?.is_durable().then_some(id)
     }
 
     pub(crate) fn session_change(&self, id: SessionId) -> Option<&SessionChange> {

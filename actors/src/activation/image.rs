@@ -156,8 +156,9 @@ impl Hold<'_> {
         }
         let mut batch = batch;
         // Its sessions end with it, those that a restart has stored as well.
-        let rows = session::restore(opened.sessions, &self.node.limits, &self.node.memory);
-        batch.writes.extend(rows.deletes.writes);
+        batch
+            .writes
+            .extend(session::deletes(opened.sessions).writes);
         let version = opened.version.next();
         let commit = Commit {
             object: object.clone(),

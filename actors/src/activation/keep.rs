@@ -1,4 +1,5 @@
-//! Sessions through a restart: the drain stores them, the next activation restores them.
+//! Sessions through a restart: the drain stores them, the next activation restores them. Durable sessions are
+//! in the store already, and have a table of their own ([`crate::session`], `durable.rs`).
 //!
 //! What a crash leaves, and why no message is lost or doubled:
 //!
@@ -21,7 +22,7 @@ use crate::call::CallError;
 use crate::catalog::Slot;
 use crate::departure::Answer as Addressee;
 use crate::node::Node;
-use crate::session::{self, Restored, SessionCore};
+use crate::session::{self, Journal, Restored, RestoredSession, SessionCore};
 use crate::teeth::{Tooth, broken};
 
 /// What became of the sessions of an object that a drain wanted stored.
@@ -39,44 +40,74 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// Puts the sessions that an opening found where everybody sees them, away. `None` when there are none.
+    /// Puts the sessions that an opening found where everybody sees them, away. `None` when nothing is to be
+    /// deleted. Beside it what is known of durable sessions.
     pub(super) fn restore(
         node: &Arc<Node>,
         slot: &Arc<Slot>,
         rows: Vec<(bytes::Bytes, bytes::Bytes)>,
-    ) -> Option<Box<Self>> {
+    ) -> (Option<Box<Self>>, Option<Box<Journal>>) {
         if rows.is_empty() {
-            return None;
+            slot.sessions.rows_are_of(|_| false);
+            return (None, None);
         }
-        let restored = session::restore(rows, &node.limits, &node.memory);
+        let had_none = slot.sessions.is_empty();
+        let restored = session::restore(rows, &slot.sessions, &node.limits, &node.memory);
         let Restored {
             sessions,
             auto_response,
             deletes,
+            journal,
             unreadable,
         } = restored;
         for why in unreadable {
             tracing::error!(object = %slot.object(), why, "a stored session cannot be read: it is over");
         }
-        if let Some(auto) = auto_response {
+        // With sessions there is one in memory, which may be newer.
+        if let Some(auto) = auto_response.filter(|_| had_none) {
             slot.sessions.set_auto_response(Some(auto));
         }
-        let sessions = sessions.into_iter().map(|(session, presence)| {
+        let mut ordinary = Vec::new();
+        for session in sessions {
             // An activation before this one may have restored it and not come to delete its row.
-            slot.sessions.get(session.id).unwrap_or_else(|| {
-                node.numbers_are_beyond(session.id);
-                slot.sessions.insert(session.clone(), usize::MAX);
-                let place = slot.home(node);
-                slot.sessions.presence().restore(place, &session, presence);
-                session::keep(node, slot, session.clone(), session.first_hold());
-                session
+            if !slot.sessions.contains(session.core.id) {
+                put_back(node, slot, &session);
+            }
+            if !session.is_durable {
+                ordinary.push(session.core);
+            }
+        }
+        let has_rows = |id| journal.as_ref().is_some_and(|journal| journal.has_rows(id));
+        slot.sessions.rows_are_of(has_rows);
+        let is_needed = !deletes.is_empty() || !ordinary.is_empty();
+        let rows = is_needed.then(|| {
+            Box::new(Self {
+                sessions: ordinary,
+                deletes,
             })
         });
-        Some(Box::new(Self {
-            sessions: sessions.collect(),
-            deletes,
-        }))
+        (rows, journal)
     }
+}
+
+/// A session that rows told of is on the object again, away.
+fn put_back(node: &Arc<Node>, slot: &Arc<Slot>, session: &RestoredSession) {
+    let RestoredSession {
+        core,
+        place,
+        presence,
+        is_durable,
+    } = session;
+    node.numbers_are_beyond(core.id);
+    slot.sessions.put_back(core.clone(), *place);
+    let home = slot.home(node);
+    let presence = presence.clone();
+    slot.sessions.presence().restore(home, core, presence);
+    if *is_durable {
+        // Its rows are of the present, and stay.
+        core.row_is_gone();
+    }
+    session::keep(node, slot, core.clone(), core.first_hold());
 }
 
 impl Activation {
@@ -133,11 +164,15 @@ async fn store(
     slot: &Arc<Slot>,
     sessions: &[Arc<SessionCore>],
 ) -> Result<(), CallError> {
-    let batches = session::store(&slot.sessions, sessions, node.clock.now());
-    if batches.is_empty() {
+    let is_over = |session: &Arc<SessionCore>| session.outbound.image().is_none();
+    if sessions.iter().all(is_over) {
         return Ok(());
     }
-    let (hold, opened) = Hold::open(node, slot).await?;
+    let (hold, mut opened) = Hold::open(node, slot).await?;
+    // Durable sessions have an entry that brings the object back; one is enough.
+    let wake = session::wake_of(std::mem::take(&mut opened.sessions));
+    let wake = wake.unwrap_or_else(|| node.clock.now());
+    let batches = session::store(&slot.sessions, sessions, wake);
     hold.commit_all(opened, batches)
         .await
         .map_err(CallError::Commit)

@@ -38,7 +38,8 @@ impl Activation {
             node.store.close(slot.object(), opened.epoch);
             unreadable(detail)
         })?;
-        let rows = Rows::restore(node, slot, opened.sessions);
+        let (rows, journal) = Rows::restore(node, slot, opened.sessions);
+        let auto_response = slot.sessions.the_auto_response().map(Box::new);
         let name = slot.target.name.clone().or(opened.name);
         let shared = Shared::new(node.clone(), slot.clone(), name, opened.version, alarms);
         if let Some(outbox) = &outbox {
@@ -61,6 +62,8 @@ impl Activation {
             outbox,
             receipts: Receipts::default(),
             rows,
+            journal,
+            auto_response,
         };
         activation.weigh(monotonic());
         Ok(activation)

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use abide_storage::{Commit, CommitError, Section, Ticket, Write, WriteBatch};
 use bytes::Bytes;
 
+use super::durable::Told;
 use super::turn::Failure;
 use super::{Activation, Flow};
 use crate::alarm::{AlarmRow, Change, Standing};
@@ -16,7 +17,7 @@ use crate::departure::Departure;
 use crate::idempotency::Promise;
 use crate::message::Answer;
 use crate::send::receipts::Receipt;
-use crate::session::SessionCore;
+use crate::session::{SessionCore, SessionId};
 use crate::stage::{Effect, Stage};
 use crate::teeth::{Tooth, broken};
 use crate::turn::Shared;
@@ -42,6 +43,10 @@ pub(super) enum Joining {
     Reply(Box<Promise>),
     /// That a message from another object was heard.
     Receipt(Box<Receipt>),
+    /// How many messages of a session have taken effect, if it is durable.
+    Received(SessionId),
+    /// That the object was told of a session's end, if it is durable.
+    Ended(SessionId),
 }
 
 impl Activation {
@@ -80,10 +85,13 @@ impl Activation {
             });
         }
         let (mut handled, mut promise, mut receipt) = (None, None, None);
+        let (mut received, mut ended) = (None, None);
         match joining {
             Some(Joining::Alarm(alarm)) => handled = Some(alarm),
             Some(Joining::Reply(reply)) => promise = Some(reply),
             Some(Joining::Receipt(heard)) => receipt = Some(heard),
+            Some(Joining::Received(session)) => received = Some(session),
+            Some(Joining::Ended(session)) => ended = Some(session),
             None => {}
         }
         let kept = match (promise, &answer) {
@@ -97,6 +105,15 @@ impl Activation {
         let senders = receipt.map(|receipt| receipt.enter(&mut batch));
         let posting = self.post(mem::take(&mut stage.sends), &mut batch);
         let alarms = self.seal_alarms(&mut stage, handled, &mut batch);
+        // Last, because it adds what goes only with a commit that there is anyway.
+        let accepts = !matches!(answer, Answer::Refused(_));
+        let told = Told {
+            joins: stage.joining().filter(|_| accepts),
+            received,
+            ended,
+        };
+        let auto_response = stage.auto_response();
+        let plan = self.plan(&stage, &told, auto_response.as_ref(), &mut batch);
         let ticket = match self.commit(batch) {
             Ok(ticket) => ticket,
             Err(error) => {
@@ -115,7 +132,13 @@ impl Activation {
         if let Some(senders) = senders {
             self.receipts.entered(senders);
         }
+        if let Some(auto) = auto_response {
+            self.auto_response = auto;
+        }
         let mut departure = self.departure();
+        if let Some(plan) = plan {
+            departure.durable = self.enter(plan);
+        }
         if let Some(posting) = posting {
             self.posted(posting, &mut departure);
         }

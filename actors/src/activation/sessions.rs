@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::seal::Sealed;
+use super::seal::{Joining, Sealed};
 use super::turn::{Failure, OnUnwind};
 use super::{Activation, Flow};
 use crate::call::{CallError, Origin};
@@ -11,7 +11,6 @@ use crate::departure::Answer as Addressee;
 use crate::mailbox::{Attempt, Connect};
 use crate::message::{Answer, Message};
 use crate::session::{Close, Frame, SessionCore};
-use crate::stage::Effect;
 use crate::teeth::{Tooth, broken};
 
 impl Activation {
@@ -56,7 +55,10 @@ impl Activation {
             session: self.shared.session(session.clone()),
             request,
         };
-        match self.turn(message, deadline, origin, None).await {
+        self.shared.stage.lock().connecting = Some(session.id);
+        let turn = self.turn(message, deadline, origin, None).await;
+        self.shared.stage.lock().connecting = None;
+        match turn {
             Ok(Sealed {
                 answer,
                 departure,
@@ -95,12 +97,24 @@ impl Activation {
 
     pub(super) async fn frame(&mut self, session: Arc<SessionCore>, frame: Frame) -> Flow {
         let _pacing = Pacing(session.clone());
+        if session.has_failed() {
+            // The client handed it over before it could know, and its session ends: this one would take
+            // effect without the one before it.
+            return Flow::GoOn;
+        }
+        let is_durable = self.has_durable(session.id);
+        if is_durable && let Some(response) = self.answered_below(&frame) {
+            return self.answer_below(session, response).await;
+        }
         let message = Message::Frame {
             session: self.shared.session(session.clone()),
             frame,
         };
         let deadline = self.own_deadline();
-        let result = self.turn(message, deadline, Origin::default(), None).await;
+        let joining = is_durable.then_some(Joining::Received(session.id));
+        let result = self
+            .turn(message, deadline, Origin::default(), joining)
+            .await;
         match result {
             Ok(Sealed {
                 departure, ticket, ..
@@ -114,18 +128,7 @@ impl Activation {
                 self.depart(ticket, departure, addressee);
                 Flow::GoOn
             }
-            Err(Failure { error, flow }) => {
-                // A frame has no reply, so the failure is the session's end, with the reason. It
-                // goes through the gate like any answer: behind what earlier turns have sent.
-                let mut departure = self.departure();
-                let close = Close::new(Close::INTERNAL_ERROR, error.to_string());
-                departure.effects = vec![Effect::Close {
-                    session: session.clone(),
-                    close,
-                }];
-                self.depart(None, departure, Addressee::FailedFrame(session));
-                flow
-            }
+            Err(failure) => self.failed_frame(session, failure),
         }
     }
 
@@ -138,8 +141,12 @@ impl Activation {
         let was_member = self.shared.slot.sessions.remove(&session);
         // One that was refused, or gave up before its turn came, never was on the object.
         let known = was_member || attempt == Attempt::Again;
+        let is_durable = self.has_durable(session.id);
         if !known || !self.callbacks().disconnected {
-            return Flow::GoOn;
+            return match is_durable {
+                true => self.forget_session(session.id).await,
+                false => Flow::GoOn,
+            };
         }
         let (node, slot) = (self.shared.node.clone(), self.shared.slot.clone());
         let again = (session.clone(), close.clone());
@@ -150,7 +157,11 @@ impl Activation {
             close: close.clone(),
         };
         let deadline = self.own_deadline();
-        match self.turn(message, deadline, Origin::default(), None).await {
+        let joining = is_durable.then_some(Joining::Ended(session.id));
+        match self
+            .turn(message, deadline, Origin::default(), joining)
+            .await
+        {
             Ok(Sealed {
                 departure, ticket, ..
             }) => {
@@ -166,6 +177,12 @@ impl Activation {
                 if is_of_the_store(&error) {
                     let (node, slot) = (&self.shared.node, &self.shared.slot);
                     node.disconnected_again(slot, session, close);
+                } else if is_durable && !matches!(flow, Flow::Broken(_)) {
+                    // It was told, and is not told again.
+                    return match self.forget_session(session.id).await {
+                        Flow::GoOn => flow,
+                        ended => ended,
+                    };
                 }
                 flow
             }

@@ -3,13 +3,14 @@
 //! It is a part of the session's own image, so that no row grows with the crowd. Whoever was here
 //! before comes back at the same place in the order, whichever session is restored first.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use serde::{Deserialize, Serialize};
 
-use super::roster::Turn;
-use super::{Home, Known, Presence};
-use crate::session::SessionCore;
+use super::board::Board;
+use super::roster::{Roster, Turn};
+use super::{Change, Home, Known, Presence};
+use crate::session::{SessionCore, SessionId, SessionSet};
 
 /// What one session is to its object's presence.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +29,29 @@ struct MemberImage {
     order: u64,
 }
 
+impl PresenceImage {
+    /// Without the member.
+    fn of(board: &Board, session: SessionId) -> Self {
+        Self {
+            member: None,
+            watches: board.watches(session),
+            clients_may: board.clients_may(),
+        }
+    }
+}
+
+impl MemberImage {
+    fn of(roster: &Roster, session: SessionId) -> Option<Self> {
+        let place = roster.place(session);
+        place.map(|((since, order), member, state)| Self {
+            id: member.id().to_owned(),
+            state: state.as_ref().to_owned(),
+            since: since.0,
+            order: order.0,
+        })
+    }
+}
+
 impl Presence {
     /// What the session is here; pending changes are of turns that are not over.
     pub(crate) fn image(&self, session: &SessionCore) -> PresenceImage {
@@ -35,19 +59,37 @@ impl Presence {
         let Some(known) = &*known else {
             return PresenceImage::default();
         };
-        let board = &known.board;
-        let place = board.roster().place(session.id);
-        let member = place.map(|((since, order), member, state)| MemberImage {
-            id: member.id().to_owned(),
-            state: state.as_ref().to_owned(),
-            since: since.0,
-            order: order.0,
-        });
         PresenceImage {
-            member,
-            watches: board.watches(session.id),
-            clients_may: board.clients_may(),
+            member: MemberImage::of(known.board.roster(), session.id),
+            ..PresenceImage::of(&known.board, session.id)
         }
+    }
+
+    /// What the session is here once all turns so far have left the gate, and this one, of which `staged` is.
+    pub(crate) fn image_after(
+        &self,
+        session: &SessionCore,
+        sessions: &SessionSet,
+        staged: &[Arc<Change>],
+    ) -> PresenceImage {
+        let of_roster = |roster: &Roster| MemberImage::of(roster, session.id);
+        let member = self.view(sessions, staged, of_roster);
+        let known = self.0.lock();
+        let mut image = match &*known {
+            None => PresenceImage::default(),
+            Some(known) => PresenceImage::of(&known.board, session.id),
+        };
+        let pending = known.iter().flat_map(|known| &known.pending);
+        let pending = pending.filter_map(Weak::upgrade);
+        for change in pending.chain(staged.iter().cloned()) {
+            match &*change {
+                Change::Watch(watcher) if watcher.id == session.id => image.watches = true,
+                Change::Unwatch(watcher) if watcher.id == session.id => image.watches = false,
+                Change::ClientsMay(may) => image.clients_may = *may,
+                _ => {}
+            }
+        }
+        PresenceImage { member, ..image }
     }
 
     /// Puts a session back that is on the object again.

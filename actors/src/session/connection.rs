@@ -185,6 +185,11 @@ impl Connection {
         if !self.core.admits_message(self.node.limits.message_rate) {
             return Incoming::Ignored;
         }
+        if self.core.is_durable() {
+            // Also what needs no actor code: the count of it is in the store.
+            self.try_push(frame);
+            return Incoming::Accepted;
+        }
         if let Some(response) = self.slot.sessions.auto_response(&frame) {
             return self.answer(response);
         }

@@ -1,23 +1,28 @@
-//! Sessions as rows of [`Section::Session`]: what a drain stores, and the next opening restores.
+//! Sessions as rows of [`Section::Session`](abide_storage::Section::Session): what a drain stores, and what
+//! an opening restores.
 //!
-//! ```text
-//!   (empty)            what the object has for all of them
-//!   session id (8, BE) one session: who it is, what it carries, what its client has not acknowledged
-//! ```
-//! The rows are there from a drain to the next opening of the object, no longer: a row that outlived that
-//! would bring back, after a crash, a session that has gone on since.
+//! Rows of **ordinary** sessions are there from a drain to the next opening of the object, no longer: a row
+//! that outlived that would bring back, after a crash, a session that has gone on since. Rows of **durable**
+//! sessions ([`durable`](super::durable)) are written by the commits of turns, are of the present at any
+//! time, and stay as long as the session.
 
+pub(crate) mod row;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use abide_storage::{SESSIONS_WAKE, Section, Timestamp, Write, WriteBatch, codec};
+use abide_storage::{SESSIONS_WAKE, Timestamp, Version, Write, WriteBatch};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 
+use self::row::{
+    CountsRow, Key, ObjectRow, SessionRow, Stored, StoredFrame, StoredMessage, TurnRow,
+};
+use super::durable::{Journal, Past};
 use super::link::Link;
 use super::outbound::{Image, Kept, Outbound};
 use super::rate::Used;
-use super::token::{SECRET_SIZE_BYTES, Secret};
-use super::{AutoResponse, Frame, MessageRate, SessionCore, SessionId, SessionSet, Text, Traits};
+use super::token::Secret;
+use super::{AutoResponse, MessageRate, SessionChange, SessionCore, SessionId, SessionSet, Traits};
 use crate::memory::Memory;
 use crate::payload::Blob;
 use crate::presence::PresenceImage;
@@ -30,69 +35,43 @@ const COMMIT_BYTES: usize = 1 << 20;
 /// More messages than any session sees.
 const COUNT_MAX: u64 = 1 << 53;
 
-/// The value of a row, by the release of its shape. Never reorder: bincode numbers them.
-#[derive(Debug, Serialize, Deserialize)]
-enum Stored {
-    ObjectV1(ObjectRow),
-    SessionV1(SessionRow),
-}
-
-/// Of the row without a key. Never change its fields.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct ObjectRow {
-    /// When the entry that brings the object back is due.
-    wake: Timestamp,
-    auto_response: Option<(StoredFrame, StoredFrame)>,
-}
-
-/// Of the row of a session. Never change its fields.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct SessionRow {
-    secret: [u8; SECRET_SIZE_BYTES],
-    /// Its place among those on the object, counted from 0.
-    place: u64,
-    tags: Vec<Arc<str>>,
-    attachment: Option<Blob>,
-    protocol: Option<Arc<str>>,
-    /// What its client may send, when the object has said so: a second, and at once.
-    rate: Option<(u32, u32)>,
-    /// See [`Image`].
-    sent: u64,
-    written: u64,
-    forgotten: u64,
-    received: u64,
-    kept: Vec<StoredMessage>,
-    presence: PresenceImage,
-}
-
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct StoredMessage {
-    number: u64,
-    key: Option<Arc<str>>,
-    frame: StoredFrame,
-}
-
-/// Never reorder.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum StoredFrame {
-    Text(Blob),
-    Binary(Blob),
-}
-
 /// What the rows of an object come to.
 #[derive(Default)]
 pub(crate) struct Restored {
-    /// In the order they joined, and what each is to the object's presence.
-    pub(crate) sessions: Vec<(Arc<SessionCore>, PresenceImage)>,
+    /// In the order they joined. Those that are on the object already are as they are there.
+    pub(crate) sessions: Vec<RestoredSession>,
     pub(crate) auto_response: Option<AutoResponse>,
-    /// Deletes the rows and what wakes the object for them.
+    /// Deletes the rows that tell of the past, and what wakes the object for them.
     pub(crate) deletes: WriteBatch,
-    /// Rows that do not decode, with the reason. They are deleted like the others.
+    /// The durable sessions; `None` when there are none.
+    pub(crate) journal: Option<Box<Journal>>,
+    /// Rows that do not decode, with the reason. They are deleted.
     pub(crate) unreadable: Vec<String>,
+}
+
+/// A session that rows tell of.
+pub(crate) struct RestoredSession {
+    pub(crate) core: Arc<SessionCore>,
+    pub(crate) place: u64,
+    pub(crate) presence: PresenceImage,
+    /// Its rows stay, and it can be taken up at once.
+    pub(crate) is_durable: bool,
+}
+
+/// The rows of an object, decoded.
+#[derive(Default)]
+struct Rows {
+    object: Option<ObjectRow>,
+    sessions: BTreeMap<SessionId, SessionRow>,
+    counts: BTreeMap<SessionId, CountsRow>,
+    turns: BTreeMap<Version, TurnRow>,
+    /// With the keys, which may be anything.
+    unreadable: Vec<(Bytes, String)>,
 }
 
 /// The commits that store these sessions, whose client's messages have all settled. Those that are over are
 /// left out. The first commit has what wakes the object at `wake`; there is none when nothing is to be stored.
+/// Of durable sessions only the row with what they carry is written: their others are in the store.
 pub(crate) fn store<'a>(
     set: &SessionSet,
     sessions: impl IntoIterator<Item = &'a Arc<SessionCore>>,
@@ -100,112 +79,233 @@ pub(crate) fn store<'a>(
 ) -> Vec<WriteBatch> {
     let mut batches: Vec<WriteBatch> = Vec::new();
     let mut size_bytes = 0;
-    for (place, session) in (0..).zip(sessions) {
+    for session in sessions {
         let presence = set.presence().image(session);
+        let place = set.place(session.id);
         let Some(row) = SessionRow::of(session, place, presence) else {
             continue;
         };
-        let value = encoded(&Stored::SessionV1(row));
+        let value = row::encoded(&Stored::SessionV1(row));
         if batches.is_empty() || size_bytes + value.len() > COMMIT_BYTES {
             batches.push(WriteBatch::default());
             size_bytes = 0;
         }
         size_bytes += value.len();
         let batch = batches.last_mut().expect("one was just pushed");
-        batch.writes.push(put(key_of(session.id), value));
+        batch.writes.push(Write::Put {
+            section: abide_storage::Section::Session,
+            key: Key::Session(session.id).encode(),
+            value,
+        });
     }
     if let Some(first) = batches.first_mut() {
-        let name = Bytes::from_static(SESSIONS_WAKE);
-        first.writes.push(Write::ScheduleAlarm { due: wake, name });
-        let row = ObjectRow {
-            wake,
-            auto_response: set
-                .the_auto_response()
-                .map(|auto| (auto.request.into(), auto.response.into())),
-        };
+        let auto_response = set.the_auto_response();
         first
             .writes
-            .push(put(Bytes::new(), encoded(&Stored::ObjectV1(row))));
+            .extend(wake_writes(wake, auto_response.as_ref()));
     }
     batches
 }
 
-/// Makes sessions of rows; they are away.
-pub(crate) fn restore(rows: Vec<(Bytes, Bytes)>, limits: &Limits, memory: &Memory) -> Restored {
+/// What brings an object back for its sessions.
+pub(super) fn wake_writes(wake: Timestamp, auto_response: Option<&AutoResponse>) -> [Write; 2] {
+    let name = Bytes::from_static(SESSIONS_WAKE);
+    let row = ObjectRow {
+        wake,
+        auto_response: auto_response
+            .cloned()
+            .map(|auto| (auto.request.into(), auto.response.into())),
+    };
+    [
+        Write::ScheduleAlarm { due: wake, name },
+        Key::Object.put(&Stored::ObjectV1(row)),
+    ]
+}
+
+/// Undoes it.
+pub(super) fn no_wake_writes(wake: Timestamp) -> [Write; 2] {
+    let name = Bytes::from_static(SESSIONS_WAKE);
+    [
+        Write::UnscheduleAlarm { due: wake, name },
+        Key::Object.delete(),
+    ]
+}
+
+/// When the entry that these rows have in the index of alarms is due.
+pub(crate) fn wake_of(rows: Vec<(Bytes, Bytes)>) -> Option<Timestamp> {
+    Rows::read(rows).object.map(|object| object.wake)
+}
+
+/// Deletes all of these rows and what wakes the object for them.
+pub(crate) fn deletes(rows: Vec<(Bytes, Bytes)>) -> WriteBatch {
+    let keys: Vec<Bytes> = rows.iter().map(|(key, _)| key.clone()).collect();
+    let section = abide_storage::Section::Session;
+    let mut writes: Vec<Write> = keys
+        .into_iter()
+        .map(|key| Write::Delete { section, key })
+        .collect();
+    if let Some(wake) = wake_of(rows) {
+        writes.extend(no_wake_writes(wake));
+    }
+    WriteBatch { writes }
+}
+
+/// Makes sessions of rows; they are away, unless they are on the object already.
+pub(crate) fn restore(
+    rows: Vec<(Bytes, Bytes)>,
+    set: &SessionSet,
+    limits: &Limits,
+    memory: &Memory,
+) -> Restored {
+    let mut rows = Rows::read(rows);
     let mut restored = Restored::default();
-    let mut placed = Vec::new();
-    for (key, value) in rows {
-        let section = Section::Session;
-        let decoded = decode(&key, &value);
-        restored.deletes.writes.push(Write::Delete { section, key });
-        match decoded {
-            Ok((None, Stored::ObjectV1(row))) => {
-                let name = Bytes::from_static(SESSIONS_WAKE);
-                let unschedule = Write::UnscheduleAlarm {
-                    due: row.wake,
-                    name,
-                };
-                restored.deletes.writes.push(unschedule);
-                restored.auto_response = row.auto_response.and_then(|(request, response)| {
-                    Some(AutoResponse {
-                        request: request.into_frame()?,
-                        response: response.into_frame()?,
-                    })
-                });
-            }
-            Ok((Some(id), Stored::SessionV1(row))) => {
-                let (place, presence) = (row.place, row.presence.clone());
-                match row.into_core(id, limits, memory) {
-                    Some(core) => placed.push((place, core, presence)),
-                    None => restored.unreadable.push(format!("session {id}: a frame")),
-                }
-            }
-            Ok(_) => restored.unreadable.push("a row under the wrong key".into()),
-            Err(error) => restored.unreadable.push(error),
+    let durable = rows.take_durable(&mut restored);
+    if let Some(row) = rows.object.take() {
+        restored.auto_response = row.auto_response.and_then(|(request, response)| {
+            Some(AutoResponse {
+                request: request.into_frame()?,
+                response: response.into_frame()?,
+            })
+        });
+        if durable.is_empty() {
+            restored.deletes.writes.extend(no_wake_writes(row.wake));
+        } else {
+            let made = |id, row: SessionRow| row.into_core(id, limits, memory);
+            Journal::restore(row.wake, durable, set, made, &mut restored);
         }
     }
-    placed.sort_by_key(|(place, session, _)| (*place, session.id));
-    let placed = placed.into_iter();
-    restored.sessions = placed
-        .map(|(_, session, presence)| (session, presence))
-        .collect();
+    for (id, row) in rows.sessions {
+        restored.deletes.writes.push(Key::Session(id).delete());
+        let (place, presence) = (row.place, row.presence.clone());
+        let core = set.get(id).or_else(|| row.into_core(id, limits, memory));
+        match core {
+            Some(core) => restored.sessions.push(RestoredSession {
+                core,
+                place,
+                presence,
+                is_durable: false,
+            }),
+            None => restored.unreadable.push(format!("session {id}: a frame")),
+        }
+    }
+    for (key, why) in rows.unreadable {
+        let section = abide_storage::Section::Session;
+        restored.deletes.writes.push(Write::Delete { section, key });
+        restored.unreadable.push(why);
+    }
+    restored
+        .sessions
+        .sort_by_key(|session| (session.place, session.core.id));
     restored
 }
 
-fn decode(key: &[u8], value: &[u8]) -> Result<(Option<SessionId>, Stored), String> {
-    let id = match key {
-        [] => None,
-        key => {
-            let id = key.try_into().map_err(|_| "a key of the wrong size")?;
-            Some(SessionId(u64::from_be_bytes(id)))
+impl Rows {
+    fn read(rows: Vec<(Bytes, Bytes)>) -> Self {
+        let mut read = Self::default();
+        for (key, value) in rows {
+            match row::decode(&key, &value) {
+                Ok((_, Stored::ObjectV1(row))) => read.object = Some(row),
+                Ok((Key::Session(id), Stored::SessionV1(row))) => {
+                    read.sessions.insert(id, row);
+                }
+                Ok((Key::Counts(id), Stored::CountsV1(row))) => {
+                    read.counts.insert(id, row);
+                }
+                Ok((Key::Turn(version), Stored::TurnV1(row))) => {
+                    read.turns.insert(version, row);
+                }
+                Ok(_) => unreachable!("a row that decodes fits its key"),
+                Err(why) => read.unreadable.push((key, why)),
+            }
         }
-    };
-    let stored = codec::decode(value).map_err(|error| error.to_string())?;
-    Ok((id, stored))
+        read
+    }
+
+    /// Takes out the durable sessions, each with what its turns have sent. What tells of no session, and
+    /// all of them when the object's own row is missing, is to be deleted.
+    fn take_durable(&mut self, restored: &mut Restored) -> BTreeMap<SessionId, Past> {
+        let mut durable = BTreeMap::new();
+        let is_whole = self.object.is_some();
+        for (id, counts) in std::mem::take(&mut self.counts) {
+            match self.sessions.remove(&id).filter(|_| is_whole) {
+                Some(row) => _ = durable.insert(id, Past::new(row, counts)),
+                None => {
+                    let writes = &mut restored.deletes.writes;
+                    writes.extend([Key::Counts(id).delete(), Key::Session(id).delete()]);
+                }
+            }
+        }
+        // A row that cannot be read may have been sent to any of them: a gap that nobody would know of.
+        let has_gap = |key: &Bytes| key.first() == Some(&row::TURN) && key.len() == 9;
+        if self.unreadable.iter().any(|(key, _)| has_gap(key)) {
+            durable.values_mut().for_each(Past::has_gap);
+        }
+        for (version, turn) in std::mem::take(&mut self.turns) {
+            let mut is_wanted = false;
+            for to in &turn.to {
+                if let Some(past) = durable.get_mut(&SessionId(to.session)) {
+                    is_wanted = true;
+                    past.sent(version, to, &turn.messages);
+                }
+            }
+            if !is_wanted {
+                restored.deletes.writes.push(Key::Turn(version).delete());
+            }
+        }
+        durable
+    }
 }
 
 impl SessionRow {
+    /// `None` of one that is over.
     fn of(session: &SessionCore, place: u64, presence: PresenceImage) -> Option<Self> {
         let image = session.outbound.image()?;
-        let link = session.link.as_ref()?;
-        let traits = session.traits.lock();
+        let row = Self::carried(session, place, None, presence)?;
+        if session.is_durable() {
+            return Some(row);
+        }
         let message = |kept: Kept| StoredMessage {
             number: kept.number,
             key: kept.key,
             frame: kept.frame.into(),
         };
         Some(Self {
-            secret: link.secret.0,
-            place,
-            tags: traits.tags.to_vec(),
-            attachment: traits.attachment.clone().map(Blob),
-            protocol: traits.protocol.clone(),
-            rate: traits.rate.map(|rate| (rate.per_second, rate.burst)),
             sent: image.sent,
             written: image.written,
             forgotten: image.forgotten,
             received: image.received,
             kept: image.kept.into_iter().map(message).collect(),
+            ..row
+        })
+    }
+
+    /// What the session carries after this change. `None` of a plain one.
+    pub(super) fn carried(
+        session: &SessionCore,
+        place: u64,
+        change: Option<&SessionChange>,
+        presence: PresenceImage,
+    ) -> Option<Self> {
+        let link = session.link.as_ref()?;
+        let traits = session.traits.lock();
+        let none = SessionChange::default();
+        let change = change.unwrap_or(&none);
+        let tags = change.tags.as_ref().unwrap_or(&traits.tags);
+        let attachment = change.attachment.as_ref().unwrap_or(&traits.attachment);
+        let protocol = change.protocol.as_ref().or(traits.protocol.as_ref());
+        let rate = change.rate.or(traits.rate);
+        Some(Self {
+            secret: link.secret.0,
+            place,
+            tags: tags.to_vec(),
+            attachment: attachment.clone().map(Blob),
+            protocol: protocol.cloned(),
+            rate: rate.map(|rate| (rate.per_second, rate.burst)),
+            sent: 0,
+            written: 0,
+            forgotten: 0,
+            received: 0,
+            kept: Vec::new(),
             presence,
         })
     }
@@ -234,7 +334,7 @@ impl SessionRow {
                 return None;
             }
             last = number;
-            let frame = frame.into_frame()?;
+            let frame = StoredFrame::into_frame(frame)?;
             kept.push(Kept { number, frame, key });
         }
         let image = Image {
@@ -260,50 +360,19 @@ impl SessionRow {
     }
 }
 
-impl From<Frame> for StoredFrame {
-    fn from(frame: Frame) -> Self {
-        match frame {
-            Frame::Text(text) => Self::Text(Blob(text.into_bytes())),
-            Frame::Binary(bytes) => Self::Binary(Blob(bytes)),
-        }
-    }
-}
-
-impl StoredFrame {
-    fn into_frame(self) -> Option<Frame> {
-        match self {
-            Self::Text(Blob(bytes)) => Text::try_from(bytes).ok().map(Frame::Text),
-            Self::Binary(Blob(bytes)) => Some(Frame::Binary(bytes)),
-        }
-    }
-}
-
-fn key_of(session: SessionId) -> Bytes {
-    Bytes::copy_from_slice(&session.0.to_be_bytes())
-}
-
-fn put(key: Bytes, value: Bytes) -> Write {
-    Write::Put {
-        section: Section::Session,
-        key,
-        value,
-    }
-}
-
-fn encoded(stored: &Stored) -> Bytes {
-    let mut bytes = Vec::new();
-    codec::encode(stored, &mut bytes).expect("numbers, texts and bytes always encode");
-    bytes.into()
-}
-
 /// For the fuzzers: any bytes are a row or are refused, and what is restored is stored as it was.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn fuzz_row(row: &[u8]) {
     let limits = Limits::default();
     let memory = Memory::new(1 << 30);
     let id = SessionId(7);
-    let of = |value: Bytes| vec![(key_of(id), value)];
-    let restored = restore(of(Bytes::copy_from_slice(row)), &limits, &memory);
+    let of = |value: Bytes| vec![(Key::Session(id).encode(), value)];
+    let restored = restore(
+        of(Bytes::copy_from_slice(row)),
+        &SessionSet::default(),
+        &limits,
+        &memory,
+    );
     assert_eq!(restored.sessions.len() + restored.unreadable.len(), 1);
     let stored = |sessions: &[Arc<SessionCore>]| {
         let batches = store(&SessionSet::default(), sessions, Timestamp(3));
@@ -316,11 +385,11 @@ pub(crate) fn fuzz_row(row: &[u8]) {
             .next()
     };
     let cores = |restored: Restored| {
-        let sessions = restored.sessions.into_iter().map(|(session, _)| session);
+        let sessions = restored.sessions.into_iter().map(|session| session.core);
         sessions.collect::<Vec<_>>()
     };
     if let Some(first) = stored(&cores(restored)) {
-        let again = restore(of(first.clone()), &limits, &memory);
+        let again = restore(of(first.clone()), &SessionSet::default(), &limits, &memory);
         assert_eq!(stored(&cores(again)), Some(first));
     }
 }
@@ -333,7 +402,7 @@ pub(crate) fn fuzz_seed() -> Vec<u8> {
         key: key.map(Into::into),
         frame: frame.into(),
     };
-    encoded(&Stored::SessionV1(SessionRow {
+    row::encoded(&Stored::SessionV1(SessionRow {
         secret: [7; SECRET_SIZE_BYTES],
         place: 2,
         tags: vec!["red".into(), "guest".into()],
@@ -354,146 +423,4 @@ pub(crate) fn fuzz_seed() -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn session_row() -> SessionRow {
-        SessionRow {
-            secret: [7; 16],
-            place: 2,
-            tags: vec!["red".into()],
-            attachment: Some(Blob(Bytes::from_static(b"\x01\x02"))),
-            protocol: None,
-            rate: Some((5, 6)),
-            sent: 9,
-            written: 8,
-            forgotten: 6,
-            received: 4,
-            kept: vec![
-                StoredMessage {
-                    number: 7,
-                    key: None,
-                    frame: Frame::from("hi").into(),
-                },
-                StoredMessage {
-                    number: 9,
-                    key: Some("k".into()),
-                    frame: Frame::from(vec![0xff]).into(),
-                },
-            ],
-            presence: PresenceImage::default(),
-        }
-    }
-
-    fn object_row() -> ObjectRow {
-        ObjectRow {
-            wake: Timestamp(9),
-            auto_response: Some((Frame::from("ping").into(), Frame::from("pong").into())),
-        }
-    }
-
-    /// These bytes are on disks: a change here is a new variant of `Stored`, never a new expectation.
-    #[test]
-    fn golden_rows() {
-        let session = [
-            // Format, SessionV1.
-            &b"\x01\x01"[..],
-            // Secret, place, tags, attachment, no protocol, rate.
-            &[7; 16],
-            b"\x02\x01\x03red\x01\x02\x01\x02\x00\x01\x05\x06",
-            // Sent, written, forgotten, received; two messages: number, no key, text; number, key, binary.
-            b"\x09\x08\x06\x04\x02\x07\x00\x00\x02hi\x09\x01\x01k\x01\x01\xff",
-            // Presence: no member, watches nothing, clients may not.
-            b"\x00\x00\x00",
-        ]
-        .concat();
-        assert_eq!(encoded(&Stored::SessionV1(session_row()))[..], session);
-        let object = b"\x01\x00\x09\x01\x00\x04ping\x00\x04pong";
-        assert_eq!(encoded(&Stored::ObjectV1(object_row()))[..], object[..]);
-        let decoded = codec::decode(&session).unwrap();
-        assert!(matches!(decoded, Stored::SessionV1(row) if row == session_row()));
-        let decoded = codec::decode(object).unwrap();
-        assert!(matches!(decoded, Stored::ObjectV1(row) if row == object_row()));
-        assert_eq!(key_of(SessionId(0x0102))[..], [0, 0, 0, 0, 0, 0, 1, 2]);
-    }
-
-    #[test]
-    fn rows_come_back_as_sessions_that_are_away_and_all_are_deleted() {
-        let rows = vec![
-            (Bytes::new(), encoded(&Stored::ObjectV1(object_row()))),
-            (
-                key_of(SessionId(5)),
-                encoded(&Stored::SessionV1(session_row())),
-            ),
-            (
-                key_of(SessionId(6)),
-                encoded(&Stored::SessionV1(SessionRow {
-                    place: 1,
-                    ..session_row()
-                })),
-            ),
-            // A message beyond what was sent, an object's row in the place of a session's, no row.
-            (
-                key_of(SessionId(7)),
-                encoded(&Stored::SessionV1(SessionRow {
-                    sent: 8,
-                    ..session_row()
-                })),
-            ),
-            (
-                key_of(SessionId(8)),
-                encoded(&Stored::ObjectV1(object_row())),
-            ),
-            (Bytes::from_static(b"short"), Bytes::from_static(b"\x01")),
-        ];
-        let memory = Memory::new(1 << 20);
-        let restored = restore(rows, &Limits::default(), &memory);
-        let ids: Vec<_> = restored
-            .sessions
-            .iter()
-            .map(|(session, _)| session.id)
-            .collect();
-        assert_eq!(ids, [SessionId(6), SessionId(5)]);
-        assert!(
-            restored
-                .sessions
-                .iter()
-                .all(|(session, _)| !session.is_connected())
-        );
-        assert_eq!(restored.sessions[1].0.tags()[..], ["red".into()]);
-        assert_eq!(restored.sessions[1].0.outbound.sent(), 9);
-        assert_eq!(restored.auto_response.unwrap().response, "pong".into());
-        assert_eq!(restored.unreadable.len(), 3);
-        let name = Bytes::from_static(SESSIONS_WAKE);
-        let due = Timestamp(9);
-        assert!(
-            restored
-                .deletes
-                .writes
-                .contains(&Write::UnscheduleAlarm { due, name })
-        );
-        assert_eq!(restored.deletes.writes.len(), 7);
-    }
-
-    #[test]
-    fn what_is_stored_is_restored_as_it_was() {
-        let memory = Memory::new(1 << 20);
-        let limits = Limits::default();
-        let before = session_row().into_core(SessionId(5), &limits, &memory);
-        let set = SessionSet::default();
-        let batches = store(&set, &[before.unwrap()], Timestamp(3));
-        let [batch] = &batches[..] else {
-            panic!("one commit is enough")
-        };
-        let name = Bytes::from_static(SESSIONS_WAKE);
-        let due = Timestamp(3);
-        assert!(batch.writes.contains(&Write::ScheduleAlarm { due, name }));
-        let row = SessionRow {
-            place: 0,
-            ..session_row()
-        };
-        let expected = put(key_of(SessionId(5)), encoded(&Stored::SessionV1(row)));
-        assert!(batch.writes.contains(&expected));
-        assert!(store(&set, &[], Timestamp(3)).is_empty());
-    }
-}
+mod tests;

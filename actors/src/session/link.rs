@@ -7,6 +7,7 @@
 //! out of the queue that the new one is to write, and hands nothing over that the new one's client sends
 //! again.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use parking_lot::Mutex;
@@ -22,6 +23,12 @@ pub(crate) struct Link {
     held: Mutex<Held>,
     /// Rung when a message of the client's has settled, and when a stored row is gone.
     settled: Notify,
+    /// Its client acknowledges, so that it can be declared durable…
+    pub(super) may_last: bool,
+    /// …and it was.
+    pub(super) is_durable: AtomicBool,
+    /// A turn on one of its client's messages has failed: those that came after it are not handled.
+    has_failed: AtomicBool,
 }
 
 struct Held {
@@ -67,13 +74,15 @@ const ONLY: Hold = Hold(0);
 
 impl Link {
     /// Of a new session.
-    pub(super) fn new(secret: Secret) -> Self {
+    pub(crate) fn new(secret: Secret, receives_only: bool) -> Self {
         let held = Held {
             last: ONLY,
             by: Holder::Connection,
             has_row: false,
         };
-        Self::held(secret, held)
+        let mut link = Self::held(secret, held);
+        link.may_last = !receives_only;
+        link
     }
 
     /// Of a session that a row told of.
@@ -91,6 +100,9 @@ impl Link {
             secret,
             held: Mutex::new(held),
             settled: Notify::new(),
+            may_last: true,
+            is_durable: AtomicBool::new(false),
+            has_failed: AtomicBool::new(false),
         }
     }
 }
@@ -240,6 +252,19 @@ impl SessionCore {
         if let Some(link) = &self.link {
             link.settled.notify_waiters();
         }
+    }
+
+    /// A turn on one of the client's messages has failed, and its session ends.
+    pub(crate) fn fail(&self) {
+        if let Some(link) = &self.link {
+            link.has_failed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether one has. What the client has sent since must not take effect without it.
+    pub(crate) fn has_failed(&self) -> bool {
+        let link = self.link.as_ref();
+        link.is_some_and(|link| link.has_failed.load(Ordering::Relaxed))
     }
 
     /// The row that told of the session is gone.

@@ -1,5 +1,6 @@
 //! A session's queue towards its client: bounded in bytes, drained by the transport.
 
+mod durable;
 mod image;
 mod numbered;
 mod taken;
@@ -250,6 +251,9 @@ impl Outbound {
         let mut queue = self.queue.lock();
         if !queue.is_over() {
             queue.close = Some(close);
+            if let Line::Numbered(line) = &mut queue.line {
+                line.numbered.retain_no_more();
+            }
             wake(queue);
         }
     }
@@ -338,7 +342,11 @@ impl Outbound {
         }
         if let Line::Numbered(line) = &mut queue.line {
             line.numbered.acknowledge(number)?;
+            let waits = line.numbered.retains_all();
             queue.count();
+            if waits {
+                wake(queue);
+            }
         }
         Ok(())
     }

@@ -190,7 +190,8 @@ pub(crate) fn end(
     if !core.finish(hold) {
         return;
     }
-    if slot.entry.kind.description().callbacks.disconnected {
+    // The rows of a durable one go in a commit, whether the object wants to be told or not.
+    if slot.entry.kind.description().callbacks.disconnected || core.is_durable() {
         let envelope = Envelope::Disconnected {
             session: core.clone(),
             close,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::{
-    Bursts, Close, Delivery, Excepted, Figures, Frame, SessionChange, SessionCore, SessionId,
+    Bursts, Close, Delivery, Excepted, Figures, Frame, SessionChange, SessionCore, SessionId, Told,
 };
 use crate::presence::Presence;
 
@@ -33,6 +33,8 @@ struct Members {
     auto_response: Option<AutoResponse>,
     /// The sessions are stored, or about to be: nothing may happen to them any more.
     is_sealed: bool,
+    /// Durable sessions that are not on the object any more, while rows of them may be there.
+    ended: BTreeMap<SessionId, (Arc<SessionCore>, Told)>,
 }
 
 /// Counts those who joined. Not the session's own number: that is drawn before its turn comes, so
@@ -56,6 +58,12 @@ impl SessionSet {
         self.len() == 0
     }
 
+    /// Whether nothing would be forgotten with it.
+    pub(crate) fn is_unused(&self) -> bool {
+        let members = self.members.lock();
+        members.by_join.is_empty() && members.ended.is_empty()
+    }
+
     /// Whether at least one session is connected. Looks for the first, which is hardly ever far.
     pub(crate) fn is_attended(&self) -> bool {
         let members = self.members.lock();
@@ -69,15 +77,46 @@ impl SessionSet {
         if members.by_join.len() >= max {
             return false;
         }
-        members.last.0 += 1;
-        let join = members.last;
-        members.joins.insert(session.id, join);
-        // A new session has none; one that was stored has.
-        for tag in session.tags().iter() {
-            members.by_tag.entry(tag.clone()).or_default().insert(join);
-        }
-        members.by_join.insert(join, session);
+        members.insert(session);
         true
+    }
+
+    /// Puts a session back that rows told of. In the order of their places, and behind it come those that join.
+    pub(crate) fn put_back(&self, session: Arc<SessionCore>, place: u64) {
+        let mut members = self.members.lock();
+        members.last.0 = members.last.0.max(place.saturating_sub(1));
+        members.insert(session);
+    }
+
+    /// Its place in the order they joined; 0 when it is not a member.
+    pub(crate) fn place(&self, session: SessionId) -> u64 {
+        let members = self.members.lock();
+        members.joins.get(&session).map_or(0, |join| join.0)
+    }
+
+    /// A durable session that was a member and is not any more, while rows of it may be there.
+    pub(crate) fn ended(&self, session: SessionId) -> Option<(Arc<SessionCore>, Told)> {
+        self.members.lock().ended.get(&session).cloned()
+    }
+
+    /// The object has been told of its end, or will not be told again.
+    pub(crate) fn told_of_end(&self, session: SessionId) {
+        if let Some((_, told)) = self.members.lock().ended.get_mut(&session) {
+            *told = Told::Yes;
+        }
+    }
+
+    /// No row is left of these.
+    pub(crate) fn rows_are_gone(&self, sessions: &[SessionId]) {
+        let mut members = self.members.lock();
+        for session in sessions {
+            members.ended.remove(session);
+        }
+    }
+
+    /// An opening has found rows of these durable sessions, and of no other.
+    pub(crate) fn rows_are_of(&self, has_rows: impl Fn(SessionId) -> bool) {
+        self.members.lock().ended.retain(|id, _| has_rows(*id));
     }
 
     /// The member with this id.
@@ -102,8 +141,11 @@ impl SessionSet {
         let Some(join) = members.joins.remove(&session.id) else {
             return false;
         };
-        members.by_join.remove(&join);
+        let member = members.by_join.remove(&join);
         members.untag(join, &session.tags());
+        if let Some(member) = member.filter(|member| member.is_durable()) {
+            members.ended.insert(session.id, (member, Told::No));
+        }
         drop(members);
         self.presence.gone(session.id);
         true
@@ -228,7 +270,7 @@ impl SessionSet {
         self.members.lock().auto_response = auto_response;
     }
 
-    pub(super) fn the_auto_response(&self) -> Option<AutoResponse> {
+    pub(crate) fn the_auto_response(&self) -> Option<AutoResponse> {
         self.members.lock().auto_response.clone()
     }
 
@@ -244,6 +286,17 @@ impl Members {
     fn chunk(&self, joined: (Bound<Join>, Bound<Join>), chunk: &mut Vec<(Join, Arc<SessionCore>)>) {
         let sessions = self.by_join.range(joined).take(BROADCAST_CHUNK);
         chunk.extend(sessions.map(|(join, session)| (*join, session.clone())));
+    }
+
+    fn insert(&mut self, session: Arc<SessionCore>) {
+        self.last.0 += 1;
+        let join = self.last;
+        self.joins.insert(session.id, join);
+        // A new session has none; one that was stored has.
+        for tag in session.tags().iter() {
+            self.by_tag.entry(tag.clone()).or_default().insert(join);
+        }
+        self.by_join.insert(join, session);
     }
 
     fn untag(&mut self, join: Join, tags: &[Arc<str>]) {

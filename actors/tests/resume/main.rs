@@ -11,6 +11,8 @@ mod client;
 #[cfg(test)]
 mod drain;
 #[cfg(test)]
+mod durable;
+#[cfg(test)]
 mod presence;
 #[cfg(test)]
 mod random;

@@ -79,6 +79,8 @@ fn cost_bytes(delivery: &Delivery) -> usize {
 pub(super) struct Numbered {
     /// Bytes retained for a client that may come back; `None` when the session ends with its connection.
     retained_max_bytes: Option<usize>,
+    /// Of a durable session: what would be too much to retain is not written yet.
+    retains_all: bool,
     /// Nobody takes what is sent just now.
     is_away: bool,
     entries: BTreeMap<Place, Entry>,
@@ -257,7 +259,52 @@ impl Numbered {
                 return Some(Outgoing::Skip(holes));
             }
         }
-        self.write(place?)
+        let place = place?;
+        if self.is_held_back(place) {
+            return None;
+        }
+        self.write(place)
+    }
+
+    /// Whether the client has to acknowledge something first. One message is written whatever its size.
+    fn is_held_back(&self, place: Place) -> bool {
+        let Some(max_bytes) = self.retained_max_bytes.filter(|_| self.retains_all) else {
+            return false;
+        };
+        let is_new = place.number > self.written && place.control == 0;
+        let cost = || self.entries.get(&place).map_or(0, Entry::cost_bytes);
+        is_new && self.retained_bytes > 0 && self.retained_bytes + cost() > max_bytes
+    }
+
+    /// From now on nothing is forgotten that was not acknowledged. Of a session that was restored nobody
+    /// knows what was written: as much as may be retained is taken for that, so that what waits has room.
+    pub(super) fn retain_all(&mut self) {
+        self.retains_all = true;
+        let max_bytes = self.retained_max_bytes.unwrap_or(0);
+        let waiting = self.entries.range(Place::of(self.written + 1)..);
+        for (place, entry) in waiting {
+            let cost = entry.cost_bytes();
+            if entry.is_droppable() || self.retained_bytes + cost > max_bytes {
+                break;
+            }
+            self.waiting_bytes -= cost;
+            self.retained_bytes += cost;
+            self.written = place.number;
+        }
+    }
+
+    /// The session is about to end, and what waits is written as fast as it goes.
+    pub(super) fn retain_no_more(&mut self) {
+        self.retains_all = false;
+    }
+
+    pub(super) fn retains_all(&self) -> bool {
+        self.retains_all
+    }
+
+    /// All up to this number is acknowledged, or forgotten.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.forgotten
     }
 
     fn write(&mut self, place: Place) -> Option<Outgoing> {
@@ -289,7 +336,7 @@ impl Numbered {
     /// something new is written, all before has been.
     fn forget_beyond_bound(&mut self) {
         let max_bytes = self.retained_max_bytes.unwrap_or(0);
-        while self.retained_bytes > max_bytes {
+        while self.retained_bytes > max_bytes && !self.retains_all {
             let oldest = *self
                 .entries
                 .first_key_value()

@@ -55,6 +55,11 @@ impl Taken {
         self.under_way.is_empty()
     }
 
+    /// Messages of the client so far.
+    pub(super) fn handed_over(&self) -> u64 {
+        self.handed_over
+    }
+
     /// All of the client's messages up to this one have taken effect.
     pub(super) fn settled(&self) -> u64 {
         self.under_way
