@@ -5,7 +5,7 @@
 //! message that may write), `repeats.rs` (a call that may have been answered before), `reads.rs`
 //! (calls that only read), `sends.rs` (messages between objects), `seal.rs` (staged things become a
 //! commit), `image.rs` (the object as a whole is exported or replaced), `keep.rs` (sessions through a
-//! restart).
+//! restart), `durable.rs` (sessions through a crash).
 
 mod alarms;
 mod durable;
@@ -194,7 +194,8 @@ impl Activation {
     /// were made from is at least as large.
     fn size_bytes(&self) -> usize {
         let outgoing = self.outbox.as_ref().map_or(0, |outbox| outbox.taken().1);
-        ACTIVATION_BYTES + 2 * self.state.len() + self.scratch.capacity() + outgoing
+        let durable = self.journal.as_ref().map_or(0, |known| known.size_bytes());
+        ACTIVATION_BYTES + 2 * self.state.len() + self.scratch.capacity() + outgoing + durable
     }
 
     /// Has the object activated again after an end that is not of its own choice, if it ticks for sessions:

@@ -215,6 +215,9 @@ impl Held for Departure {
             Answer::RunAlarm { reply, .. } => drop(reply.send(Err(error))),
             Answer::Connect { session, reply, .. } => {
                 self.slot.sessions.remove(&session);
+                if !unknown {
+                    self.slot.sessions.rows_are_gone(&[session.id]);
+                }
                 drop(reply.send(Err(error.into())));
             }
             Answer::Frame(session) | Answer::FailedFrame(session) => {

@@ -73,11 +73,12 @@ pub fn send_rows_seeds() -> Vec<Vec<u8>> {
 
 /// The rows of stored sessions: any bytes are a session or are refused.
 pub fn session_rows(data: &[u8]) {
-    crate::session::fuzz_row(data);
+    crate::session::fuzzing::any_row(data);
+    crate::session::fuzzing::any_durable_row(data);
 }
 
 /// A session with all it can carry.
 #[must_use]
 pub fn session_rows_seeds() -> Vec<Vec<u8>> {
-    vec![crate::session::fuzz_seed()]
+    crate::session::fuzzing::seeds().into()
 }

@@ -323,7 +323,10 @@ impl Runtime {
             Resumption::Plain => SessionCore::new(id, node.limits.outbound_max_bytes, &node.memory),
             Resumption::New | Resumption::Resume { .. } => {
                 let secret = Secret(node.rng.secret());
-                let link = Link::new(secret, request.receives_only);
+                let link = match request.receives_only {
+                    true => Link::receiving(secret),
+                    false => Link::new(secret),
+                };
                 SessionCore::resumable(id, link, &node.limits, &node.memory)
             }
         };

@@ -32,9 +32,9 @@ pub use connection::{Connection, Incoming, Outgoing};
 pub use delivery::{Class, Delivery};
 pub(crate) use durable::{Entered, Journal, Numbered, Plan, Sealing, Told};
 pub(crate) use figures::Figures;
-pub(crate) use kept::{Restored, RestoredSession, deletes, restore, store, wake_of};
 #[cfg(feature = "fuzzing")]
-pub(crate) use kept::{fuzz_row, fuzz_seed};
+pub(crate) use kept::fuzzing;
+pub(crate) use kept::{Restored, RestoredSession, deletes, restore, store, wake_of};
 pub(crate) use link::Link;
 pub use outbound::FromTheFuture;
 pub(crate) use outbound::{Enqueued, Outbound};

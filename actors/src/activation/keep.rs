@@ -164,7 +164,7 @@ async fn store(
     slot: &Arc<Slot>,
     sessions: &[Arc<SessionCore>],
 ) -> Result<(), CallError> {
-    let is_over = |session: &Arc<SessionCore>| session.outbound.image().is_none();
+    let is_over = |session: &Arc<SessionCore>| session.outbound.sent_while_open().is_none();
     if sessions.iter().all(is_over) {
         return Ok(());
     }

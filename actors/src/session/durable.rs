@@ -37,6 +37,7 @@
 //! for the client rather than forgetting anything, and a queue that is too long ends the session with 1013.
 //! What may be left out has at most one row that is kept for it.
 
+mod enter;
 mod journal;
 mod plan;
 mod restore;
@@ -47,8 +48,9 @@ use std::sync::atomic::Ordering;
 use super::{Session, SessionCore};
 use crate::call::CallError;
 
+pub(crate) use enter::Entered;
 pub(crate) use journal::{Journal, Numbered};
-pub(crate) use plan::{Entered, Plan, Sealing};
+pub(crate) use plan::{Plan, Sealing};
 pub(super) use restore::Past;
 
 /// Whether the object has been told of the end of a durable session whose rows are still there.

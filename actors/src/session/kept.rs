@@ -6,6 +6,8 @@
 //! sessions ([`durable`](super::durable)) are written by the commits of turns, are of the present at any
 //! time, and stay as long as the session.
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 pub(crate) mod row;
 
 use std::collections::BTreeMap;
@@ -33,7 +35,7 @@ use crate::registry::Limits;
 const COMMIT_BYTES: usize = 1 << 20;
 
 /// More messages than any session sees.
-const COUNT_MAX: u64 = 1 << 53;
+pub(super) const COUNT_MAX: u64 = 1 << 53;
 
 /// What the rows of an object come to.
 #[derive(Default)]
@@ -358,68 +360,6 @@ impl SessionRow {
         let link = Link::restored(Secret(self.secret));
         Some(SessionCore::restored(id, outbound, traits, link))
     }
-}
-
-/// For the fuzzers: any bytes are a row or are refused, and what is restored is stored as it was.
-#[cfg(feature = "fuzzing")]
-pub(crate) fn fuzz_row(row: &[u8]) {
-    let limits = Limits::default();
-    let memory = Memory::new(1 << 30);
-    let id = SessionId(7);
-    let of = |value: Bytes| vec![(Key::Session(id).encode(), value)];
-    let restored = restore(
-        of(Bytes::copy_from_slice(row)),
-        &SessionSet::default(),
-        &limits,
-        &memory,
-    );
-    assert_eq!(restored.sessions.len() + restored.unreadable.len(), 1);
-    let stored = |sessions: &[Arc<SessionCore>]| {
-        let batches = store(&SessionSet::default(), sessions, Timestamp(3));
-        let writes = batches.into_iter().flat_map(|batch| batch.writes);
-        writes
-            .filter_map(|write| match write {
-                Write::Put { key, value, .. } if !key.is_empty() => Some(value),
-                _ => None,
-            })
-            .next()
-    };
-    let cores = |restored: Restored| {
-        let sessions = restored.sessions.into_iter().map(|session| session.core);
-        sessions.collect::<Vec<_>>()
-    };
-    if let Some(first) = stored(&cores(restored)) {
-        let again = restore(of(first.clone()), &SessionSet::default(), &limits, &memory);
-        assert_eq!(stored(&cores(again)), Some(first));
-    }
-}
-
-/// A row for the fuzzers to begin with.
-#[cfg(feature = "fuzzing")]
-pub(crate) fn fuzz_seed() -> Vec<u8> {
-    let message = |number, key: Option<&str>, frame: Frame| StoredMessage {
-        number,
-        key: key.map(Into::into),
-        frame: frame.into(),
-    };
-    row::encoded(&Stored::SessionV1(SessionRow {
-        secret: [7; SECRET_SIZE_BYTES],
-        place: 2,
-        tags: vec!["red".into(), "guest".into()],
-        attachment: Some(Blob(Bytes::from_static(b"\x01\x03ada"))),
-        protocol: Some("chat".into()),
-        rate: Some((5, 6)),
-        sent: 9,
-        written: 8,
-        forgotten: 6,
-        received: 4,
-        kept: vec![
-            message(7, None, "hello".into()),
-            message(9, Some("cursor"), vec![0xff].into()),
-        ],
-        presence: PresenceImage::default(),
-    }))
-    .to_vec()
 }
 
 #[cfg(test)]

@@ -74,15 +74,20 @@ const ONLY: Hold = Hold(0);
 
 impl Link {
     /// Of a new session.
-    pub(crate) fn new(secret: Secret, receives_only: bool) -> Self {
+    pub(crate) fn new(secret: Secret) -> Self {
         let held = Held {
             last: ONLY,
             by: Holder::Connection,
             has_row: false,
         };
-        let mut link = Self::held(secret, held);
-        link.may_last = !receives_only;
-        link
+        Self::held(secret, held)
+    }
+
+    /// As that, with a client that cannot acknowledge.
+    pub(crate) fn receiving(secret: Secret) -> Self {
+        let link = Self::new(secret);
+        let may_last = false;
+        Self { may_last, ..link }
     }
 
     /// Of a session that a row told of.

@@ -21,6 +21,9 @@ use crate::session::{SessionCore, SessionId};
 /// Sessions whose acknowledgements are looked at by one turn, beside those that it sends to: a turn that
 /// has nothing to do with a crowd should not pay for it.
 const LOOKS_MAX: usize = 64;
+/// What a session and a message cost in memory: their places in the maps.
+const SESSION_BYTES: usize = 256;
+const MESSAGE_BYTES: usize = 128;
 
 /// See the module's documentation.
 #[derive(Default)]
@@ -28,6 +31,8 @@ pub(crate) struct Journal {
     pub(super) sessions: BTreeMap<SessionId, Entry>,
     /// Rows of turns, with how many of their messages somebody may still want.
     pub(super) turns: BTreeMap<Version, usize>,
+    /// All of those.
+    pub(super) wanted: usize,
     /// Rows that the next commit deletes.
     pub(super) gone: Vec<Key>,
     /// Sessions among them whose end the object was told of before.
@@ -172,6 +177,11 @@ impl Journal {
         self.sessions.is_empty() && self.gone.is_empty() && self.wake.is_none()
     }
 
+    /// What it takes of the node's memory.
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.sessions.len() * SESSION_BYTES + self.wanted * MESSAGE_BYTES
+    }
+
     /// Takes over what some of the clients have acknowledged.
     pub(super) fn look_around(&mut self) {
         let from = self.looked_at.map_or(Bound::Unbounded, Bound::Excluded);
@@ -201,6 +211,7 @@ impl Journal {
             let wanted = self.turns.get_mut(&version);
             let wanted = wanted.expect("a row lasts as long as a message of it is wanted");
             *wanted -= 1;
+            self.wanted -= 1;
             if *wanted == 0 {
                 self.turns.remove(&version);
                 self.gone.push(Key::Turn(version));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use abide_storage::{Timestamp, Version, WriteBatch};
 
-use super::journal::{Entry, Journal, Line, Numbered};
+use super::journal::{Entry, Journal, Line};
 use crate::session::kept::row::{
     Addressee, CountsRow, Key, SessionRow, Stored, StoredClose, TurnMessage, TurnRow,
 };
@@ -35,32 +35,24 @@ pub(crate) struct Sealing<'a> {
 
 /// See the module's documentation.
 pub(crate) struct Plan {
-    version: Version,
-    messages: Vec<TurnMessage>,
-    to: BTreeMap<SessionId, To>,
-    joins: Option<Arc<SessionCore>>,
-    received: Option<(SessionId, u64)>,
-    over: BTreeMap<SessionId, StoredClose>,
+    pub(super) version: Version,
+    pub(super) messages: Vec<TurnMessage>,
+    pub(super) to: BTreeMap<SessionId, To>,
+    pub(super) joins: Option<Arc<SessionCore>>,
+    pub(super) received: Option<(SessionId, u64)>,
+    pub(super) over: BTreeMap<SessionId, StoredClose>,
     /// Sessions whose acknowledgements a row of this commit records.
-    records: BTreeSet<SessionId>,
-    ended: Option<SessionId>,
-    wake: Option<Timestamp>,
+    pub(super) records: BTreeSet<SessionId>,
+    pub(super) ended: Option<SessionId>,
+    pub(super) wake: Option<Timestamp>,
     /// Whether the rows that were gone are deleted.
-    deletes_gone: bool,
-}
-
-/// What follows of a commit, once it is durable.
-#[derive(Default)]
-pub(crate) struct Entered {
-    pub(crate) numbered: Vec<Numbered>,
-    /// Sessions of which no row is left.
-    pub(crate) ended: Vec<SessionId>,
+    pub(super) deletes_gone: bool,
 }
 
 /// What a session is sent.
-struct To {
-    first: u64,
-    messages: Vec<u32>,
+pub(super) struct To {
+    pub(super) first: u64,
+    pub(super) messages: Vec<u32>,
 }
 
 impl Journal {
@@ -232,79 +224,6 @@ impl Journal {
         }
     }
 
-    /// The store has accepted the commit.
-    pub(crate) fn enter(&mut self, plan: Plan) -> Entered {
-        self.wake = plan.wake;
-        let mut entered = Entered::default();
-        if plan.deletes_gone {
-            self.gone.clear();
-            entered.ended = std::mem::take(&mut self.ended);
-        }
-        if let Some(core) = plan.joins {
-            core.make_durable();
-            self.sessions.insert(core.id, Entry::new(core));
-        }
-        if let Some((id, received)) = plan.received
-            && let Some(entry) = self.sessions.get_mut(&id)
-        {
-            entry.received = received;
-        }
-        for id in plan.records {
-            if let Some(entry) = self.sessions.get_mut(&id) {
-                entry.base = entry.line.acknowledged;
-            }
-            self.unrecorded.remove(&id);
-        }
-        for (id, to) in plan.to {
-            let numbered = &mut entered.numbered;
-            numbered.extend(self.enter_sent(id, &to, plan.version, &plan.messages));
-        }
-        for id in plan.over.into_keys() {
-            if let Some(entry) = self.sessions.get_mut(&id) {
-                entry.is_over = true;
-                let needless = entry.line.forget();
-                self.unrecorded.remove(&id);
-                self.are_needless(needless);
-            }
-        }
-        if let Some(id) = plan.ended
-            && let Some(mut entry) = self.sessions.remove(&id)
-        {
-            self.unrecorded.remove(&id);
-            entered.ended.push(id);
-            for version in entry.line.forget() {
-                let wanted = self.turns.get_mut(&version);
-                let wanted = wanted.expect("a row lasts as long as a message of it is wanted");
-                *wanted -= 1;
-                if *wanted == 0 {
-                    self.turns.remove(&version);
-                }
-            }
-        }
-        entered
-    }
-
-    fn enter_sent(
-        &mut self,
-        id: SessionId,
-        to: &To,
-        version: Version,
-        messages: &[TurnMessage],
-    ) -> Option<Numbered> {
-        let entry = self.sessions.get_mut(&id)?;
-        *self.turns.entry(version).or_default() += to.messages.len();
-        let mut needless = Vec::new();
-        let mut last = entry.line.sent;
-        for (number, index) in (to.first..).zip(&to.messages) {
-            let message = &messages[usize::try_from(*index).expect("an index of this vector")];
-            needless.extend(entry.line.push(number, version, message));
-            last = number;
-        }
-        let session = entry.core.clone();
-        self.are_needless(needless);
-        Some(Numbered { session, last })
-    }
-
     /// A session of which the store does not know that it is over.
     fn open(&self, id: SessionId) -> Option<&Entry> {
         self.sessions.get(&id).filter(|entry| !entry.is_over)
@@ -315,18 +234,6 @@ impl Journal {
         let entry = self.open(id)?;
         let is_over = plan.over.contains_key(&id) || plan.ended == Some(id);
         (!is_over).then_some((&entry.line, &entry.core))
-    }
-}
-
-impl Entry {
-    fn new(core: Arc<SessionCore>) -> Self {
-        Self {
-            core,
-            received: 0,
-            base: 0,
-            is_over: false,
-            line: Line::default(),
-        }
     }
 }
 
@@ -359,13 +266,12 @@ impl Plan {
             }
             Effect::Broadcast { .. } => unreachable!("receivers are settled after the commit"),
             Effect::Close { session, close } => {
-                if self
+                let joins = self
                     .joins
                     .as_ref()
-                    .is_some_and(|core| core.id == session.id)
-                {
-                    self.over.insert(session.id, close.clone().into());
-                } else if journal.line(session.id, self).is_some() {
+                    .is_some_and(|core| core.id == session.id);
+                let is_open = journal.line(session.id, self).is_some();
+                if is_open || joins && !self.over.contains_key(&session.id) {
                     self.over.insert(session.id, close.clone().into());
                 }
             }

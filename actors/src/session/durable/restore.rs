@@ -10,7 +10,7 @@ use super::journal::{Entry, Journal, Line};
 use crate::session::kept::row::{
     Addressee, CountsRow, Key, SessionRow, StoredMessage, TurnMessage,
 };
-use crate::session::kept::{Restored, RestoredSession};
+use crate::session::kept::{COUNT_MAX, Restored, RestoredSession};
 use crate::session::{Close, SessionCore, SessionId, SessionSet};
 
 /// All that rows tell of one durable session.
@@ -41,6 +41,10 @@ impl Past {
 
     /// A turn has sent it something; turns come in their order.
     pub(crate) fn sent(&mut self, version: Version, to: &Addressee, messages: &[TurnMessage]) {
+        if to.first > COUNT_MAX || to.base > COUNT_MAX {
+            self.has_gap = true;
+            return;
+        }
         self.base = self.base.max(to.base);
         for (number, index) in (to.first..).zip(&to.messages) {
             let message = usize::try_from(*index).ok().and_then(|i| messages.get(i));
@@ -81,15 +85,12 @@ impl Past {
         line
     }
 
-    fn entry(&self, core: Arc<SessionCore>, mut line: Line, is_over: bool) -> Entry {
-        if is_over {
-            line.forget();
-        }
+    fn entry(&self, core: Arc<SessionCore>, line: Line) -> Entry {
         Entry {
             core,
             received: self.counts.received,
             base: self.base,
-            is_over,
+            is_over: false,
             line,
         }
     }
@@ -143,7 +144,8 @@ impl Journal {
                 // The turn on its end could not be committed, and comes again.
                 Some((core, Told::No)) => {
                     journal.know(&past);
-                    let entry = past.entry(core, past.line(), true);
+                    let mut entry = past.entry(core, Line::default());
+                    (entry.line.sent, entry.is_over) = (past.last(), true);
                     journal.sessions.insert(id, entry);
                 }
                 None => {
@@ -184,13 +186,15 @@ impl Journal {
             }
         };
         line.acknowledge(core.outbound.acknowledged());
-        if over.is_some() {
+        let is_over = over.is_some();
+        if is_over {
             line.forget();
         }
         for kept in line.kept.values() {
             *self.turns.entry(kept.version).or_default() += 1;
+            self.wanted += 1;
         }
-        if let Some(close) = over.clone() {
+        if let Some(close) = over {
             core.outbound.close(close);
         } else if core
             .outbound
@@ -208,7 +212,8 @@ impl Journal {
             presence,
             is_durable: true,
         });
-        let entry = past.entry(core, line, over.is_some());
+        let mut entry = past.entry(core, line);
+        entry.is_over = is_over;
         if !entry.is_over && entry.line.acknowledged > entry.base {
             self.unrecorded.insert(id);
         }

@@ -37,7 +37,7 @@ impl Outbound {
     }
 
     /// The number of the last message that was sent; `None` when the session is over.
-    pub(in crate::session) fn sent_while_open(&self) -> Option<u64> {
+    pub(crate) fn sent_while_open(&self) -> Option<u64> {
         let mut queue = self.queue.lock();
         if queue.is_over() {
             return None;
