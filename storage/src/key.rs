@@ -21,7 +21,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::batch::Section;
+use crate::batch::{SESSIONS_WAKE, Section};
 use crate::codec;
 use crate::id::{Epoch, Namespace, Object, ObjectId, Timestamp, Version};
 use crate::store::{ReadError, ScheduledAlarm};
@@ -229,6 +229,15 @@ pub(crate) fn decode(key: &Bytes, value: &[u8]) -> Result<EngineKey, ReadError> 
         },
         Some(&ALARM) => decode_alarm(key, value).map(EngineKey::Alarm),
         _ => Err(corrupt("known kind", key)),
+    }
+}
+
+/// Whether a row of the engine keeps a session, or brings an object back for its sessions.
+pub(crate) fn is_of_sessions(key: &[u8]) -> bool {
+    match key.first() {
+        Some(&ROW) => key.get(ROW_PREFIX_SIZE_BYTES) == Some(&(Section::Session as u8)),
+        Some(&ALARM) => key.get(9 + ID_SIZE_BYTES..) == Some(SESSIONS_WAKE),
+        _ => false,
     }
 }
 

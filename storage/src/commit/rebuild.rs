@@ -13,7 +13,7 @@ use super::recovery::{Logged, Namespaces, for_each_entry};
 use crate::engine::{Engine, EngineError, Row};
 use crate::history::HistoryError;
 use crate::id::{Epoch, ObjectId};
-use crate::key::Meta;
+use crate::key::{self, Meta};
 use crate::log::Group;
 
 /// Commits gathered before they go to the engine, bytes of memory as estimated.
@@ -53,8 +53,18 @@ impl<'a> Rebuild<'a> {
         }
     }
 
-    /// Takes rows of a base, which are sorted.
+    /// Takes rows, which are sorted; but those of sessions. Their clients have gone on since, and count what
+    /// the restored store knows nothing of: with the sessions of then it would give the same numbers to
+    /// other messages.
     pub(crate) fn take_rows(&mut self, rows: &[Row]) -> Result<(), EngineError> {
+        let is_kept = |row: &&Row| !key::is_of_sessions(&row.key);
+        let kept: Vec<Row>;
+        let rows = if rows.iter().all(|row| is_kept(&row)) {
+            rows
+        } else {
+            kept = rows.iter().filter(is_kept).cloned().collect();
+            &kept
+        };
         for piece in pieces_of(rows) {
             self.engine.apply(piece)?;
             self.pieces += 1;

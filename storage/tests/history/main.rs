@@ -9,4 +9,5 @@ mod faults;
 mod model;
 mod restored;
 mod running;
+mod sessions;
 mod written;
