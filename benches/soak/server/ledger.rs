@@ -50,14 +50,24 @@ pub(crate) struct Totals {
 #[derive(Debug, Deserialize)]
 struct Who {
     client: u32,
+    /// Whether the session is to live through SIGKILL.
+    #[serde(default)]
+    durable: bool,
 }
 
 #[actor]
 impl Ledger {
-    fn connected(&mut self, session: &Session, request: &ConnectRequest) -> Result<(), Refusal> {
+    fn connected(
+        &mut self,
+        session: &Session,
+        request: &ConnectRequest,
+    ) -> Result<(), ConnectError> {
         let who: Who = request
             .query()
             .map_err(|error| Refusal::new(error.to_string()).status(400))?;
+        if who.durable {
+            session.set_durable()?;
+        }
         let heard = self.heard.get(&who.client).cloned().unwrap_or_default();
         let beyond: Vec<_> = heard.beyond.iter().map(u64::to_string).collect();
         session.send(format!(

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::report::Report;
-use crate::witness::{Fault, Witness};
+use crate::witness::{Fault, Lives, Witness};
 
 /// What the driver wants of the clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +66,7 @@ pub(crate) struct Place {
     pub(crate) address: String,
     /// Mean time between two messages.
     pub(crate) pause: Duration,
+    pub(crate) lives: Lives,
 }
 
 type Numbered = std::pin::Pin<Box<dyn Future<Output = (u64, Result<(), Unsettled>)> + Send>>;
@@ -100,7 +101,10 @@ pub(crate) async fn run(
     let object = client.object("ledger", &object_name(place.object));
     let (session, mut events) = object
         .session()
-        .query(&[("client", place.number)])?
+        .query(&[
+            ("client", place.number.to_string()),
+            ("durable", (place.lives == Lives::ThroughKills).to_string()),
+        ])?
         // A connection that died quietly is noticed within a short run too.
         .ping_interval(Duration::from_secs(5))
         .open();

@@ -5,6 +5,7 @@
 //! cargo build --release -p abide-soak
 //! target/release/abide-soak                                  # 2,000 sessions, ten minutes
 //! target/release/abide-soak --sessions 50 --objects 5 --seconds 20 --every 8
+//! target/release/abide-soak --plan durable                   # sessions that live through SIGKILL
 //! target/release/abide-soak --plan resume                    # how long until all have resumed
 //! ```
 //! It prints one line of JSON, then what was wrong, then PASS or FAIL, which is its exit code too.
@@ -98,9 +99,10 @@ async fn run(options: Options) -> anyhow::Result<bool> {
             object,
             address: format!("http://{through}"),
             pause: options.pause(),
+            lives: options.lives(),
         };
         let page = Arc::<Mutex<_>>::clone(&pages[object]);
-        let witness = Witness::new(page, restarts.clone());
+        let witness = Witness::new(page, restarts.clone(), options.lives());
         clients.spawn(client::run(place, witness, common.clone(), seen.clone()));
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 
 use crate::client::Sabotage;
+use crate::witness::Lives;
 
 /// Thousands of sessions through kills, drains and lost connections, every frame accounted for.
 #[derive(Debug, Parser)]
@@ -71,11 +72,23 @@ pub(crate) enum Plan {
     Kills,
     /// Nothing: only connections are cut.
     Cuts,
+    /// Drains and kills in turns, with sessions that are declared durable: no session may end.
+    Durable,
     /// Three drains under load, without cuts, and how long each takes until all have resumed.
     Resume,
 }
 
 impl Options {
+    /// What the sessions live through.
+    pub(crate) fn lives(&self) -> Lives {
+        match self.plan {
+            Plan::Durable => Lives::ThroughKills,
+            Plan::Both | Plan::Drains | Plan::Kills | Plan::Cuts | Plan::Resume => {
+                Lives::ThroughDrains
+            }
+        }
+    }
+
     /// The server's program.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! - *lines*: of the object's lines none is missing, doubled or changed for as long as the session
 //!   lives, whatever happened to its connections;
-//! - *resets* come from crashes alone;
+//! - *resets* come from crashes alone, and of durable sessions from nothing;
 //! - *acknowledged*: what was acknowledged is in every later snapshot, and so is what was shown.
 
 use std::collections::{BTreeSet, HashMap};
@@ -37,6 +37,8 @@ pub(crate) enum Fault {
     ShownLost { last: u64, lines: u64 },
     /// A session was over although no server was killed.
     ResetUnexplained { born: u32, run: u32 },
+    /// A durable session was over.
+    ResetOfDurable { born: u32, run: u32 },
     /// A frame that means nothing here.
     Unexpected(String),
     /// At the end something is not as it was sent.
@@ -61,9 +63,20 @@ impl fmt::Display for Fault {
                     "a session of run {born} was over in run {run}, and nothing was killed"
                 )
             }
+            Self::ResetOfDurable { born, run } => {
+                write!(f, "a durable session of run {born} was over in run {run}")
+            }
             Self::Unexpected(said) | Self::Totals(said) => f.write_str(said),
         }
     }
+}
+
+/// What a session lives through, beside lost connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lives {
+    ThroughDrains,
+    /// It is declared durable.
+    ThroughKills,
 }
 
 /// The accounts of one client.
@@ -71,6 +84,7 @@ impl fmt::Display for Fault {
 pub(crate) struct Witness {
     page: Arc<Mutex<Page>>,
     restarts: Arc<Restarts>,
+    lives: Lives,
     /// Messages sent, which are numbered from one on.
     sent: u64,
     unacknowledged: BTreeSet<u64>,
@@ -110,10 +124,11 @@ impl Snapshot {
 }
 
 impl Witness {
-    pub(crate) fn new(page: Arc<Mutex<Page>>, restarts: Arc<Restarts>) -> Self {
+    pub(crate) fn new(page: Arc<Mutex<Page>>, restarts: Arc<Restarts>, lives: Lives) -> Self {
         Self {
             page,
             restarts,
+            lives,
             sent: 0,
             unacknowledged: BTreeSet::new(),
             handed_back: BTreeSet::new(),
@@ -226,6 +241,9 @@ impl Witness {
                 let said = "a snapshot in the middle of a session".to_owned();
                 return Err(Fault::Unexpected(said));
             }
+            Awaiting::Snapshot if self.lives == Lives::ThroughKills => {
+                return Err(Fault::ResetOfDurable { born, run });
+            }
             Awaiting::Snapshot if !self.restarts.killed(born, run) => {
                 return Err(Fault::ResetUnexplained { born, run });
             }
@@ -264,7 +282,8 @@ mod tests {
 
     /// A witness with an open session in run zero, of an object with five lines.
     fn witness() -> Witness {
-        let mut witness = Witness::new(Arc::default(), Arc::default());
+        let lives = Lives::ThroughDrains;
+        let mut witness = Witness::new(Arc::default(), Arc::default(), lives);
         witness.restarts.started();
         assert_eq!(witness.frame("s 0 5 0 "), Ok(vec![]));
         witness
@@ -344,6 +363,16 @@ mod tests {
             let noticed = Fault::ResetUnexplained { born: 0, run };
             assert_eq!(witness.frame(&format!("s {run} 5 0 ")), Err(noticed));
         }
+    }
+
+    #[test]
+    fn a_reset_of_a_durable_session_is_noticed_whatever_was_killed() {
+        let mut witness = witness();
+        witness.lives = Lives::ThroughKills;
+        restarted(&witness, How::Killed);
+        witness.reset([]);
+        let noticed = Fault::ResetOfDurable { born: 0, run: 1 };
+        assert_eq!(witness.frame("s 1 5 0 "), Err(noticed));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A short soak with the real server: one drain, one kill, connections cut all the time. And soaks that
+//! Short soaks with the real server: drains, kills, connections cut all the time. And soaks that
 //! do one thing wrong, which have to be noticed: a checker that cannot fail shows nothing.
 //!
 //! They take half a minute because sessions have to be away, and come back, in real time.
@@ -51,6 +51,44 @@ fn every_frame_is_accounted_for() {
         "{report}"
     );
     for counted in ["cuts", "resumes", "resets", "messages_acknowledged"] {
+        assert!(
+            report[counted].as_u64().unwrap() > 20,
+            "{counted}: {report}"
+        );
+    }
+}
+
+/// Sessions that are declared durable: kills and drains in turns, and none of them ends.
+#[test]
+fn durable_sessions_live_through_kills() {
+    let output = soak(&[
+        "--sessions",
+        "40",
+        "--objects",
+        "5",
+        "--seconds",
+        "20",
+        "--every",
+        "5",
+        "--cuts",
+        "3",
+        "--rate",
+        "4",
+        "--plan",
+        "durable",
+    ]);
+    let report = report(&output);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    assert_eq!(
+        (&report["drains"], &report["kills"], &report["resets"]),
+        (&2.into(), &2.into(), &0.into()),
+        "{report}"
+    );
+    for counted in ["cuts", "resumes", "messages_acknowledged"] {
         assert!(
             report[counted].as_u64().unwrap() > 20,
             "{counted}: {report}"
