@@ -35,6 +35,10 @@ pub(crate) struct Chat {
 #[derive(Debug, Deserialize)]
 struct Join {
     name: String,
+    /// Whether the session is to live through a crash of the server. It costs a commit for each message to
+    /// its client, so a client that can come back asks for it.
+    #[serde(default)]
+    durable: bool,
 }
 
 #[actor]
@@ -85,12 +89,18 @@ impl Chat {
         session: &Session,
         request: &ConnectRequest,
     ) -> Result<(), ConnectError> {
-        let name = request
+        let (name, durable) = request
             .query::<Join>()
             .map_err(|error| error.to_string())
-            .and_then(|join| checked_name(&join.name).map_err(|refused| refused.message))
+            .and_then(|join| match checked_name(&join.name) {
+                Ok(name) => Ok((name, join.durable)),
+                Err(refused) => Err(refused.message),
+            })
             .map_err(|problem| ConnectError::Refused(Refusal::new(problem).status(400)))?;
         session.attach(&name)?;
+        if durable {
+            session.set_durable()?;
+        }
 
         let mut names = names_of(ctx.sessions().into_iter().filter(|other| other != session));
         let is_new = names.insert(name.clone());

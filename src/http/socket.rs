@@ -95,6 +95,7 @@ async fn connect(app: &App, head: &Parts, handshake: Handshake) -> Result<Connec
         protocols: handshake.protocols,
         origin: origin(head),
         resumption,
+        receives_only: false,
     };
     let _place = app.admit(&target, deadline).await?;
     Ok(app.runtime.connect(&target, connect, deadline).await?)

@@ -60,6 +60,7 @@ pub(super) async fn open(app: Arc<App>, request: Request) -> Result<Response, Pr
             },
             None => Resumption::New,
         },
+        receives_only: true,
         ..ConnectRequest::default()
     };
     let place = app.admit(&target, deadline).await?;

@@ -29,6 +29,8 @@ mod damage;
 #[cfg(test)]
 mod drain;
 #[cfg(test)]
+mod durable;
+#[cfg(test)]
 mod floods;
 #[cfg(test)]
 mod frames;

@@ -13,11 +13,11 @@ use crate::support::socket::Socket;
 use crate::support::{config, server, server_with};
 
 /// A client that counts.
-struct Session {
-    socket: Socket,
-    welcome: Value,
-    got: u64,
-    acked: u64,
+pub(crate) struct Session {
+    pub(crate) socket: Socket,
+    pub(crate) welcome: Value,
+    pub(crate) got: u64,
+    pub(crate) acked: u64,
 }
 
 /// The subprotocols of a client that has had this session.
@@ -40,7 +40,7 @@ async fn control(socket: &mut Socket) -> Value {
 }
 
 impl Session {
-    async fn open(to: SocketAddr, path: &str) -> Self {
+    pub(crate) async fn open(to: SocketAddr, path: &str) -> Self {
         Self::of(connect(to, path, "abide.v1").await).await
     }
 
@@ -56,12 +56,12 @@ impl Session {
         }
     }
 
-    fn token(&self) -> String {
+    pub(crate) fn token(&self) -> String {
         self.welcome["token"].as_str().unwrap().to_owned()
     }
 
     /// Comes back without having said goodbye.
-    async fn again(self, to: SocketAddr, path: &str) -> Self {
+    pub(crate) async fn again(self, to: SocketAddr, path: &str) -> Self {
         let (token, got) = (self.token(), self.got);
         drop(self);
         let mut again = Self::of(connect(to, path, &offer(&token, got)).await).await;
@@ -71,7 +71,7 @@ impl Session {
     }
 
     /// The next data message.
-    async fn data(&mut self) -> String {
+    pub(crate) async fn data(&mut self) -> String {
         loop {
             let text = self.socket.text().await;
             let Some(json) = text.strip_prefix('\u{10}') else {
@@ -82,7 +82,7 @@ impl Session {
         }
     }
 
-    fn obey(&mut self, control: &Value) {
+    pub(crate) fn obey(&mut self, control: &Value) {
         let n = control["n"].as_u64();
         match control["type"].as_str().unwrap() {
             "ack" => self.acked = n.unwrap(),
@@ -92,7 +92,7 @@ impl Session {
     }
 
     /// Waits until so many of its messages are acknowledged; no data may come meanwhile.
-    async fn acknowledged(&mut self, count: u64) {
+    pub(crate) async fn acknowledged(&mut self, count: u64) {
         while self.acked < count {
             let control = control(&mut self.socket).await;
             self.obey(&control);
@@ -360,7 +360,7 @@ async fn a_restart_keeps_the_conversation() {
 }
 
 /// Counts a message, and keeps what was said in the room.
-fn take(ada: &mut Session, text: &str, lines: &mut Vec<String>) {
+pub(crate) fn take(ada: &mut Session, text: &str, lines: &mut Vec<String>) {
     if let Some(json) = text.strip_prefix('\u{10}') {
         ada.obey(&serde_json::from_str(json).unwrap());
         return;
