@@ -47,6 +47,13 @@ impl Scribe {
         guests.collect()
     }
 
+    /// What those say who are shown to be here.
+    #[call]
+    fn here(&self, ctx: &Context<Self>) -> Vec<String> {
+        let members = ctx.presence().into_iter();
+        members.filter_map(|member| member.state()).collect()
+    }
+
     #[call]
     fn add(&mut self, ctx: &mut Context<Self>) {
         self.said.push(("call".to_owned(), String::new()));
@@ -73,6 +80,7 @@ impl Scribe {
     fn rename(&mut self, ctx: &mut Context<Self>, tag: String, name: String) {
         for session in ctx.sessions_tagged(&tag) {
             session.attach(&name).ok();
+            session.present(&name).ok();
             session.set_tags([&*name]).ok();
         }
     }
@@ -98,6 +106,7 @@ impl Scribe {
     ) -> Result<(), ConnectError> {
         session.set_tags([&*request.query])?;
         session.attach(&request.query)?;
+        session.present(&request.query)?;
         if !request.query.starts_with("mortal") {
             session.set_durable()?;
         }
@@ -279,6 +288,7 @@ fn a_session_comes_back_with_all_it_carries_and_in_its_place() {
             guest("eve", false),
         ];
         assert_eq!(guests, expected);
+        assert_eq!(book.here().await.unwrap(), ["countess", "bob", "eve"]);
         book.tell("countess".into(), "by tag".into()).await.unwrap();
         ada.settle().await;
         assert_eq!(ada.got.last().unwrap(), "by tag");

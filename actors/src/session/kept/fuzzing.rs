@@ -48,8 +48,8 @@ pub(crate) fn any_durable_row(bytes: &[u8]) {
     let row = |key: Key, value: &[u8]| (key.encode(), Bytes::copy_from_slice(value));
     let rows = |counts: &[u8], turn: &[u8]| {
         vec![
-            row(Key::Object, &seed[0]),
-            row(Key::Session(id), &seed[1]),
+            row(Key::Object, &seed[1]),
+            row(Key::Session(id), &seed[0]),
             row(Key::Counts(id), counts),
             row(Key::Turn(Version(3)), &seed[3]),
             row(Key::Turn(Version(4)), turn),
@@ -68,7 +68,7 @@ pub(crate) fn any_durable_row(bytes: &[u8]) {
     }
 }
 
-/// Rows to begin with: an object's, a session's, a durable session's counts and messages.
+/// Rows to begin with: a session's, an object's, a durable session's counts and messages.
 pub(crate) fn seeds() -> [Vec<u8>; 4] {
     let wake = Timestamp(9);
     let object = ObjectRow {
@@ -94,8 +94,8 @@ pub(crate) fn seeds() -> [Vec<u8>; 4] {
         }],
     };
     [
-        row::encoded(&Stored::ObjectV1(object)).to_vec(),
         session_seed(),
+        row::encoded(&Stored::ObjectV1(object)).to_vec(),
         row::encoded(&Stored::CountsV1(counts)).to_vec(),
         row::encoded(&Stored::TurnV1(turn)).to_vec(),
     ]

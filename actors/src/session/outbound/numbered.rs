@@ -133,7 +133,6 @@ impl Numbered {
         self.waiting_bytes + self.retained_bytes
     }
 
-    #[cfg(test)]
     pub(super) fn sent(&self) -> u64 {
         self.sent
     }
@@ -268,12 +267,24 @@ impl Numbered {
 
     /// Whether the client has to acknowledge something first. One message is written whatever its size.
     fn is_held_back(&self, place: Place) -> bool {
-        let Some(max_bytes) = self.retained_max_bytes.filter(|_| self.retains_all) else {
-            return false;
-        };
         let is_new = place.number > self.written && place.control == 0;
-        let cost = || self.entries.get(&place).map_or(0, Entry::cost_bytes);
-        is_new && self.retained_bytes > 0 && self.retained_bytes + cost() > max_bytes
+        self.retains_all
+            && is_new
+            && match self.entries.get(&place) {
+                Some(Entry::Message(delivery)) => !self.may_retain(delivery),
+                Some(Entry::Control(_)) | None => false,
+            }
+    }
+
+    /// Whether the message can be written now, by what would then be retained.
+    pub(super) fn may_retain(&self, delivery: &Delivery) -> bool {
+        let Some(max_bytes) = self.retained_max_bytes.filter(|_| self.retains_all) else {
+            return true;
+        };
+        let is_kept = delivery.class != Class::Lossy;
+        !is_kept
+            || self.retained_bytes == 0
+            || self.retained_bytes + cost_bytes(delivery) <= max_bytes
     }
 
     /// From now on nothing is forgotten that was not acknowledged. Of a session that was restored nobody

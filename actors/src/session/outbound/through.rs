@@ -44,8 +44,8 @@ impl Outbound {
 }
 
 impl Queue {
-    /// Writes the frame past the queue, or does nothing: something waits, there is no wire just now, or the
-    /// frame is larger than what may wait.
+    /// Writes the frame past the queue, or does nothing: something waits, or the client has to acknowledge
+    /// something first, there is no wire just now, or the frame is larger than what may wait.
     ///
     /// An acknowledgement of the client's messages that is owed does not count as waiting: nothing depends on
     /// whether it comes before a frame or after it.
@@ -57,7 +57,9 @@ impl Queue {
     ) -> Option<Written> {
         let is_drained = match &self.line {
             Line::Frames(frames) => frames.is_empty(),
-            Line::Numbered(line) => line.numbered.is_drained(),
+            Line::Numbered(line) => {
+                line.numbered.is_drained() && line.numbered.may_retain(delivery)
+            }
         };
         let tap = self.tap.as_mut()?;
         if self.state != State::Connected

@@ -11,7 +11,7 @@ use super::{drain, frame, large, latest, lossy, memory, plain, poll, resumable, 
 use crate::registry::Limits;
 use crate::session::outbound::{AttachError, Enqueued, Line, Outbound};
 use crate::session::{
-    Bursts, Close, Delivery, Frame, Outgoing, Secret, SessionCore, SessionId, Wire, Written,
+    Bursts, Close, Delivery, Frame, Link, Outgoing, Secret, SessionCore, SessionId, Wire, Written,
 };
 
 /// A wire that notes what was written to it.
@@ -94,6 +94,27 @@ fn what_nothing_is_before_is_written_at_once_whatever_its_class() {
         assert_eq!(session.drain(), [], "it is not written twice");
         assert_eq!(session.outbound.waiting_bytes(), 0);
     }
+}
+
+/// **bounded**, of a durable session: nothing is forgotten, so the client has to acknowledge before more is
+/// written.
+#[test]
+fn a_durable_session_waits_for_its_client_whoever_writes() {
+    let session = Lent::new(resumable());
+    session.outbound.make_durable();
+    assert_eq!(session.send(large()), Enqueued::Written);
+    assert_eq!(session.send(large()), Enqueued::Written);
+    assert_eq!(session.send(large()), Enqueued::Queued);
+    assert_eq!(session.drain(), []);
+    session.outbound.acknowledge(1).unwrap();
+    assert_eq!(session.drain().len(), 1);
+    assert_eq!(session.send(large()), Enqueued::Queued);
+    assert_eq!(session.drain(), []);
+    // What was sent before it comes before a close, acknowledged or not.
+    let close = Close::new(Close::NORMAL, "enough");
+    session.outbound.close(close.clone());
+    let left = session.drain();
+    assert_eq!((left.len(), &left[1]), (2, &Outgoing::Close(close)));
 }
 
 #[test]
@@ -229,8 +250,8 @@ fn nothing_is_written_to_a_connection_that_is_no_more() {
 /// Only who has the session in hand lends its wire, since nobody else could take it back.
 #[test]
 fn the_wire_goes_with_the_session_whoever_takes_it() {
-    let secret = Secret([7; 16]);
-    let session = SessionCore::resumable(SessionId(1), secret, &Limits::default(), &memory());
+    let link = Link::new(Secret([7; 16]));
+    let session = SessionCore::resumable(SessionId(1), link, &Limits::default(), &memory());
     let (paper, bursts) = (Arc::new(Paper::default()), Bursts::default());
     let send = |text: &str| {
         bursts.begin();
