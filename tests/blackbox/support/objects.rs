@@ -139,6 +139,11 @@ fn is_told(frame: &Frame) -> bool {
     matches!(frame, Frame::Binary(bytes) if bytes.starts_with(b"tell"))
 }
 
+/// And that everybody is to hear twice.
+fn is_told_twice(frame: &Frame) -> bool {
+    matches!(frame, Frame::Binary(bytes) if bytes.starts_with(b"twice"))
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Entry {
@@ -196,6 +201,10 @@ impl Room {
             Some("tell-big") => ctx.broadcast(vec![0; 64 << 10]),
             Some(told) if told.starts_with("tell") => ctx.broadcast(frame),
             None if is_told(&frame) => ctx.broadcast(frame),
+            None if is_told_twice(&frame) => {
+                ctx.broadcast(frame.clone());
+                ctx.broadcast(frame);
+            }
             _ => session.send(frame),
         }
     }
