@@ -99,4 +99,5 @@ pub mod prelude {
 /// The code in the documents, which is compiled with the tests.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/sessions.md")]
+#[doc = include_str!("../docs/presence.md")]
 struct Documents;

@@ -19,6 +19,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// The ports of the README, in the order of `Reader::ports`.
 const PORTS: [&str; 2] = ["7878", "7879"];
 
+/// What the script prints that stays.
+const STAYS: &str = "stays.txt";
+
 /// Where the README clones from.
 const CLONE_URL: &str = "https://github.com/abide-rs/abide";
 
@@ -26,7 +29,7 @@ const CLONE_URL: &str = "https://github.com/abide-rs/abide";
 /// the dependencies are those that are built already.
 const PACKAGE: &str = r#"
 [package]
-name = "readme"
+name = "NAME"
 version = "0.0.0"
 edition = "2024"
 
@@ -38,9 +41,13 @@ debug = "line-tables-only"
 
 /// Somebody who does what the README says, in a folder of their own.
 pub(crate) struct Reader {
+    /// Of the package in the folder: pages are read at one time, and share a folder for what is built.
+    name: &'static str,
     folder: tempfile::TempDir,
     ports: [u16; 2],
     server: Option<Child>,
+    /// A script that runs beside the other blocks; it prints into [`STAYS`].
+    stays: Option<Child>,
     /// What the last block printed; `None` when it did not run to its end.
     printed: Option<String>,
 }
@@ -50,7 +57,7 @@ type Problem = String;
 
 impl Reader {
     /// Somebody with the built `abide` at hand and an empty folder.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(name: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("bin")).unwrap();
         fs::create_dir(folder.path().join("src")).unwrap();
@@ -59,9 +66,11 @@ impl Reader {
         let held = PORTS.map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
         let ports = held.map(|listener| listener.local_addr().unwrap().port());
         Self {
+            name,
             folder,
             ports,
             server: None,
+            stays: None,
             printed: None,
         }
     }
@@ -74,7 +83,8 @@ impl Reader {
         }
         if block.fence.starts_with("sh") {
             // The clone is of this repository, and its server is built already.
-            text = text.replace(CLONE_URL, repository().to_str().unwrap());
+            let clone = format!("--quiet {} abide", repository().display());
+            text = text.replace(CLONE_URL, &clone);
             text = text.replace("cargo run --release", "abide");
         }
         match block.fence.as_str() {
@@ -84,10 +94,17 @@ impl Reader {
             "toml" => self.manifest(&text),
             "rust" => {
                 self.write("src/main.rs", &text);
-                self.run("cargo", &["build", "--quiet", "--bin", "readme"])
+                self.run("cargo", &["build", "--quiet", "--bin", self.name])
             }
             "js" => self.node(&text),
-            other => self.pass_over(other),
+            "text output of the one that stays" => {
+                self.wait_for_the_one_that_stays()?;
+                self.compare(&text)
+            }
+            other => match other.strip_prefix("js stays after: ") {
+                Some(words) => self.node_that_stays(&text, words),
+                None => self.pass_over(other),
+            },
         }
     }
 
@@ -173,19 +190,31 @@ impl Reader {
         Ok(())
     }
 
-    /// Takes `abide` from here, and the other packages in the versions this workspace uses.
+    /// Takes our packages from here, and the others in the versions this workspace uses.
     fn manifest(&self, text: &str) -> Result<(), Problem> {
         let mut given: toml::Table = text.parse().map_err(|error| format!("{error}"))?;
-        let abide = given
+        let dependencies = given
             .get_mut("dependencies")
-            .and_then(|dependencies| dependencies.get_mut("abide"))
-            .ok_or("there is no dependency on abide")?;
-        let mut ours = abide.as_table().cloned().unwrap_or_default();
-        ours.retain(|key, _| !["version", "git", "path"].contains(&key));
-        ours.insert("path".to_owned(), repository().to_str().unwrap().into());
-        *abide = ours.into();
+            .and_then(toml::Value::as_table_mut)
+            .ok_or("there are no dependencies")?;
+        let mut are_ours = 0;
+        for (name, folder) in [("abide", ""), ("abide-client", "clients/rust")] {
+            let Some(dependency) = dependencies.get_mut(name) else {
+                continue;
+            };
+            let mut ours = dependency.as_table().cloned().unwrap_or_default();
+            ours.retain(|key, _| !["version", "git", "path"].contains(&key));
+            let path = repository().join(folder);
+            ours.insert("path".to_owned(), path.to_str().unwrap().into());
+            *dependency = ours.into();
+            are_ours += 1;
+        }
+        if are_ours == 0 {
+            return Err("there is no dependency on abide or abide-client".to_owned());
+        }
         given.remove("package");
-        self.write("Cargo.toml", &format!("{given}{PACKAGE}"));
+        let package = PACKAGE.replace("NAME", self.name);
+        self.write("Cargo.toml", &format!("{given}{package}"));
         fs::copy(
             repository().join("Cargo.lock"),
             self.folder.path().join("Cargo.lock"),
@@ -195,18 +224,84 @@ impl Reader {
     }
 
     fn node(&mut self, text: &str) -> Result<(), Problem> {
-        let packages = repository().join("tests/clients/node_modules");
-        if !packages.exists() {
+        if !self.has_packages() {
             self.printed = None;
-            eprintln!("  skipped: tests/clients has no packages (npm ci)");
             return Ok(());
         }
-        let link = self.folder.path().join("node_modules");
-        if !link.exists() {
-            symlink(packages, link).unwrap();
+        self.write("script.mjs", text);
+        self.run("node", &["script.mjs"])
+    }
+
+    fn node_that_stays(&mut self, text: &str, words: &str) -> Result<(), Problem> {
+        self.printed = None;
+        if !self.has_packages() {
+            return Ok(());
         }
-        self.write("readme.mjs", text);
-        self.run("node", &["readme.mjs"])
+        self.write("stays.mjs", text);
+        let path = self.folder.path().join(STAYS);
+        let output = fs::File::create(&path).unwrap();
+        let mut command = self.command("node");
+        command.arg("stays.mjs").stdout(output);
+        let staying = self.stays.insert(command.spawn().unwrap());
+        let deadline = Deadline::new();
+        while !fs::read_to_string(&path).unwrap().contains(words) {
+            if let Some(status) = staying.try_wait().unwrap() {
+                return Err(format!("it ended with {status}"));
+            }
+            deadline.look_again("it does not say so")?;
+        }
+        Ok(())
+    }
+
+    /// What it has printed is what was printed last.
+    fn wait_for_the_one_that_stays(&mut self) -> Result<(), Problem> {
+        self.printed = None;
+        let Some(staying) = &mut self.stays else {
+            return Ok(());
+        };
+        let deadline = Deadline::new();
+        let status = loop {
+            match staying.try_wait().unwrap() {
+                Some(status) => break status,
+                None => deadline.look_again("it does not end")?,
+            }
+        };
+        self.stays = None;
+        let printed = fs::read_to_string(self.folder.path().join(STAYS)).unwrap();
+        if !status.success() {
+            return Err(format!("{status}\n{printed}"));
+        }
+        self.printed = Some(printed);
+        Ok(())
+    }
+
+    /// Whether scripts find the packages they import.
+    fn has_packages(&self) -> bool {
+        let link = self.folder.path().join("node_modules");
+        if link.exists() {
+            return true;
+        }
+        let packages = repository().join("tests/clients/node_modules");
+        let client = repository().join("clients/typescript");
+        for (there, what) in [
+            (&packages, "tests/clients has no packages (npm ci)"),
+            (
+                &client.join("dist"),
+                "clients/typescript is not built (npm run build)",
+            ),
+        ] {
+            if !there.exists() {
+                eprintln!("  skipped: {what}");
+                return false;
+            }
+        }
+        fs::create_dir(&link).unwrap();
+        for package in fs::read_dir(packages).unwrap() {
+            let package = package.unwrap();
+            symlink(package.path(), link.join(package.file_name())).unwrap();
+        }
+        symlink(client, link.join("abide-client")).unwrap();
+        true
     }
 
     /// A command in the folder, which finds `abide`, builds offline and knows the ports.
@@ -243,6 +338,10 @@ impl Drop for Reader {
         if let Some(server) = &mut self.server {
             signal(server, Signal::KILL);
             server.wait().unwrap();
+        }
+        if let Some(staying) = &mut self.stays {
+            staying.kill().unwrap();
+            staying.wait().unwrap();
         }
     }
 }
