@@ -1,4 +1,11 @@
 //! Durable sessions: what a crash leaves of them, one story each.
+//!
+//! Seen to fail, by stories and by random histories but where said: with the count left out of the commit, or one
+//! too high in it; with the row of a turn left out; with rows deleted before they are acknowledged; with numbers
+//! that skip one; with rows deleted and no base recorded (random only), or when that is so for rows of which the last
+//! reader has ended (`rows_go_…` only); with no number kept of what may be left out; with messages handled that came
+//! behind one that failed (`what_comes_behind_…` only); with no entry that brings the object back; with the
+//! object's own close left out of the store (`the_end_…` only).
 
 mod failures;
 mod random;

@@ -7,6 +7,9 @@ use abide::prelude::*;
 
 use super::probe::{self, Life};
 
+/// The query of a session that wants to be durable.
+pub(crate) const DURABLE: &str = "durable";
+
 /// What an object shows of itself in every answer and every frame.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Seen {
@@ -190,11 +193,15 @@ impl Subject {
     fn connected(
         &mut self,
         ctx: &mut Context<Self>,
-        _session: &Session,
-        _request: &ConnectRequest,
-    ) {
+        session: &Session,
+        request: &ConnectRequest,
+    ) -> Result<(), ConnectError> {
+        if request.query == DURABLE {
+            session.set_durable()?;
+        }
         // The new session is told like all the others.
         tell_all(ctx, self.seen);
+        Ok(())
     }
 
     /// A frame is an addition: `op by`.
