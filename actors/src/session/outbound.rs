@@ -342,9 +342,10 @@ impl Outbound {
         }
         if let Line::Numbered(line) = &mut queue.line {
             line.numbered.acknowledge(number)?;
-            let waits = line.numbered.retains_all();
+            // What was held back may go on.
+            let goes_on = line.numbered.retains_all() && line.numbered.waiting_bytes() > 0;
             queue.count();
-            if waits {
+            if goes_on {
                 wake(queue);
             }
         }
