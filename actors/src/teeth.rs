@@ -52,11 +52,17 @@ pub enum Tooth {
     StoreSessionsEarly,
     /// The rows of sessions that are restored stay in the store.
     KeepRowsOfRestored,
+    /// The commit of a turn on a message of a durable session says that it has not taken effect.
+    ForgetDurableCount,
+    /// What a turn sends to durable sessions is left out of its commit.
+    ForgetDurableMessages,
+    /// What a durable session was sent is deleted before its client has acknowledged it.
+    ForgetDurableEarly,
 }
 
 impl Tooth {
     /// All there are.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 24] = [
         Self::SkipOutputGate,
         Self::ReadsSkipTheGate,
         Self::CallBeforeDurable,
@@ -78,6 +84,9 @@ impl Tooth {
         Self::ReplayFromWrongNumber,
         Self::StoreSessionsEarly,
         Self::KeepRowsOfRestored,
+        Self::ForgetDurableCount,
+        Self::ForgetDurableMessages,
+        Self::ForgetDurableEarly,
     ];
 }
 

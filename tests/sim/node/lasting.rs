@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use std::time::Duration;
 
 use abide::{Close, ConnectError, ConnectRequest, Deadline, Frame};
-use abide_actors::{Connection, Incoming, Outgoing, Resumption, Token};
+use abide_actors::{Connection, Incoming, Outgoing, Reset, Resumption, Token};
 use tokio::time::sleep;
 
 use super::checks;
@@ -99,6 +99,11 @@ impl Client<'_> {
         }
     }
 
+    /// The sessions of every third client live through an end of the process that nobody asked for.
+    fn is_durable(&self) -> bool {
+        self.name % 3 == 1
+    }
+
     async fn open_lasting(&mut self) -> Option<Lasting> {
         let object = self.any_object();
         let (node, life) = self.node_and_life().await?;
@@ -140,8 +145,7 @@ impl Client<'_> {
     ) -> Option<Result<Connection, ConnectError>> {
         let target = node.runtime.target(NAMESPACE, object);
         let target = target.expect("the namespace is there");
-        // The sessions of every third client live through an end of the process that nobody asked for.
-        let query = if self.name % 3 == 1 { DURABLE } else { "" };
+        let query = if self.is_durable() { DURABLE } else { "" };
         let request = ConnectRequest {
             query: query.to_owned(),
             resumption,
@@ -211,6 +215,11 @@ impl Client<'_> {
             self.name, welcome.resumed, welcome.received, welcome.reset
         ));
         if !welcome.resumed {
+            // Faults may have ended it; but of a durable one nothing is forgotten that was not acknowledged.
+            if self.is_durable() && welcome.reset == Some(Reset::Behind) {
+                self.sim
+                    .violated("resume", format!("{}: behind, though durable", line.object));
+            }
             connection.left(Close::new(Close::NORMAL, "not the session that was lost"));
             return false;
         }

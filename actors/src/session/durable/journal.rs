@@ -17,6 +17,7 @@ use abide_storage::{Timestamp, Version};
 
 use crate::session::kept::row::{Key, TurnMessage};
 use crate::session::{SessionCore, SessionId};
+use crate::teeth::{Tooth, broken};
 
 /// Sessions whose acknowledgements are looked at by one turn, beside those that it sends to: a turn that
 /// has nothing to do with a crowd should not pay for it.
@@ -196,7 +197,11 @@ impl Journal {
     /// Takes over what this client has acknowledged.
     pub(super) fn look_at(&mut self, session: SessionId) {
         if let Some(entry) = self.sessions.get_mut(&session) {
-            let acknowledged = entry.core.outbound.acknowledged();
+            let acknowledged = if broken(Tooth::ForgetDurableEarly) {
+                entry.line.sent
+            } else {
+                entry.core.outbound.acknowledged()
+            };
             let needless = entry.line.acknowledge(acknowledged);
             if entry.line.acknowledged > entry.base {
                 self.unrecorded.insert(session);

@@ -16,6 +16,7 @@ use crate::session::kept::row::{
 use crate::session::kept::{no_wake_writes, wake_writes};
 use crate::session::{AutoResponse, SessionCore, SessionId, SessionSet};
 use crate::stage::{Effect, Receivers, Stage};
+use crate::teeth::{Tooth, broken};
 
 /// A turn that is about to be committed.
 pub(crate) struct Sealing<'a> {
@@ -107,7 +108,9 @@ impl Journal {
             to: to.collect(),
         };
         let key = Key::Turn(plan.version);
-        batch.writes.push(key.put(&Stored::TurnV1(row)));
+        if !broken(Tooth::ForgetDurableMessages) {
+            batch.writes.push(key.put(&Stored::TurnV1(row)));
+        }
         plan.records.extend(plan.to.keys());
     }
 
@@ -180,6 +183,7 @@ impl Journal {
         for id in &ids {
             let entry = self.sessions.get(id);
             let received = plan.received.filter(|(of, _)| of == id);
+            let received = received.filter(|_| !broken(Tooth::ForgetDurableCount));
             let received = received.map(|(_, received)| received);
             let over = plan.over.get(id).cloned();
             assert!(
