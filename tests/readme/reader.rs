@@ -22,6 +22,8 @@ const PORTS: [&str; 2] = ["7878", "7879"];
 /// What the script prints that stays.
 const STAYS: &str = "stays.txt";
 
+/// How the server of a clone is started, in its folder.
+const RUN_THE_CLONE: &str = "cargo run --release";
 /// Where the README clones from.
 const CLONE_URL: &str = "https://github.com/abide-rs/abide";
 
@@ -85,7 +87,10 @@ impl Reader {
             // The clone is of this repository, and its server is built already.
             let clone = format!("--quiet {} abide", repository().display());
             text = text.replace(CLONE_URL, &clone);
-            text = text.replace("cargo run --release", "abide");
+            if text.starts_with(RUN_THE_CLONE) {
+                text.insert_str(0, "cd abide && "); // where the block before has led the reader
+            }
+            text = text.replace(RUN_THE_CLONE, "abide");
         }
         match block.fence.as_str() {
             "sh" => self.run("bash", &["-euo", "pipefail", "-c", &text]),
