@@ -13,6 +13,7 @@ import { ProtocolError, type Data } from "./wire.js";
 /** What of a WebSocket is used: the browser's, Node's own (from 22 on), or that of the package `ws`. */
 export interface Socket {
   binaryType: string;
+  readonly readyState: number;
   send(data: string | Uint8Array<ArrayBuffer>): void;
   close(code?: number, reason?: string): void;
   addEventListener(name: string, listener: (event: never) => void): void;
@@ -26,6 +27,9 @@ export interface TokenStorage {
   setItem(key: string, value: string): void;
   removeItem(key: string): void;
 }
+
+/** The `readyState` of a socket that can be written to. */
+const OPEN = 1;
 
 export interface SessionOptions {
   /** Reaches the object's `connected`; sent again with each connection. */
@@ -231,7 +235,7 @@ export class Session<PresenceState = unknown> {
       case "connect":
         return this.#connect(action.protocols);
       case "write":
-        return this.#socket?.send(action.data as string | Uint8Array<ArrayBuffer>);
+        return this.#write(action.data as string | Uint8Array<ArrayBuffer>);
       case "drop":
         return this.#drop(action.code, action.reason);
       case "state":
@@ -286,6 +290,11 @@ export class Session<PresenceState = unknown> {
     });
     // A close follows; without a listener it would end a Node process.
     socket.addEventListener("error", () => {});
+  }
+
+  /** On a socket that is about to say that it is closed nothing is lost: it goes again with the next one. */
+  #write(data: string | Uint8Array<ArrayBuffer>): void {
+    if (this.#socket?.readyState === OPEN) this.#socket.send(data);
   }
 
   #drop(code: number, reason: string): void {

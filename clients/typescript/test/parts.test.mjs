@@ -29,6 +29,7 @@ test("tags are kept for the values used last, bounded in number and size", () =>
 
 /** A socket that does nothing by itself. */
 class Socket {
+  readyState = 1; // open
   static all = [];
   listeners = {};
   sent = [];

@@ -121,6 +121,29 @@ test("a connection that looks alive and is not is found out, and loses nothing",
   assert.deepEqual([heard.messages, heard.resets], [["out of it"], []]);
 });
 
+test("nothing is written to a socket that is closing, and nothing is lost with it", async () => {
+  let last;
+  let strays = 0;
+  class Watched extends WebSocket {
+    constructor(...how) {
+      super(...how);
+      last = this;
+    }
+    send(data) {
+      if (this.readyState !== WebSocket.OPEN) strays += 1;
+      super.send(data);
+    }
+  }
+  const session = createClient({ url: fake.url, WebSocket: Watched }).object("chat", "a").session();
+  sessions.push(session);
+  await new Heard(session).open();
+  last.close();
+  void session.send("meanwhile");
+  await until("it arrives over the next connection", () => fake.session.received.length === 1);
+  assert.deepEqual(fake.session.received, ["meanwhile"]);
+  assert.equal(strays, 0);
+});
+
 test("taken over by another connection, it stops", async () => {
   const { session, heard } = open();
   await heard.open();
